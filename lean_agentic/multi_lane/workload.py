@@ -51,8 +51,11 @@ class Workload:
 
     def __post_init__(self) -> None:
         n, k = self.quality.shape
-        wanted = dict.fromkeys(("arrival_s", "context_tokens", "generated_tokens", "priority", "prompt"), (n,))
-        wanted |= dict.fromkeys(("quality", "predicted_quality", "ttft_s", "inter_token_s"), (n, k))
+        wanted: dict[str, tuple[int, ...]] = {}
+        for name in ("arrival_s", "context_tokens", "generated_tokens", "priority", "prompt"):
+            wanted[name] = (n,)
+        for name in ("quality", "predicted_quality", "ttft_s", "inter_token_s"):
+            wanted[name] = (n, k)
         wanted["draws"] = (n, DRAWS_PER_REQUEST)
         for name, shape in wanted.items():
             array = getattr(self, name)

@@ -135,7 +135,8 @@ def _measure(path: Path, entry: dict[str, Any]) -> Measure:
         measure = Measure(**entry)
     except TypeError as error:
         raise ExperimentError(
-            f"{path}: [[measures]] {entry} is wrong ({error}). It takes metric, unit, direction and, optionally, target."
+            f"{path}: [[measures]] {entry} is wrong ({error}). "
+            "It takes metric, unit, direction and, optionally, target."
         ) from error
     if measure.direction not in ("higher", "lower"):
         raise ExperimentError(f"{path}: direction of {measure.metric} is {measure.direction!r}, not higher or lower.")
@@ -143,7 +144,8 @@ def _measure(path: Path, entry: dict[str, Any]) -> Measure:
         target = TARGET_BY_ID.get(measure.target)
         if target is None:
             raise ExperimentError(
-                f"{path}: {measure.metric} names the unknown target {measure.target!r}. Known: {', '.join(TARGET_BY_ID)}."
+                f"{path}: {measure.metric} names the unknown target {measure.target!r}. "
+                f"Known: {', '.join(TARGET_BY_ID)}."
             )
         if target.unit != measure.unit or target.direction != measure.direction:
             raise ExperimentError(
