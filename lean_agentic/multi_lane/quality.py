@@ -207,7 +207,8 @@ class QualityPredictor:
         return self._on_scale(self._model.predict(prompts))
 
     def _on_scale(self, raw: Floats) -> Floats:
-        return np.clip(raw * self._slope + self._intercept, 0.0, 1.0)
+        probability: Floats = np.clip(raw * self._slope + self._intercept, 0.0, 1.0)
+        return probability
 
 
 def _tfidf_ridge() -> Pipeline:
@@ -238,7 +239,7 @@ def apgr(score: Floats, weak: Floats, strong: Floats) -> float:
 
 
 def apgr_baselines(pairs: ModelPairs, seed: int) -> dict[str, float]:
-    """APGR of three scores: random (mean of 100 draws), prompt length in characters, the ridge's predicted gap (out of fold)."""
+    """APGR of three scores: random (mean of 100 draws), prompt length, and the ridge's predicted gap (out of fold)."""
     predicted = _out_of_fold(pairs.prompts, np.column_stack([pairs.weak, pairs.strong]), seed)
     rng = np.random.default_rng(seed)
     shuffled = [apgr(rng.random(len(pairs)), pairs.weak, pairs.strong) for _ in range(100)]
