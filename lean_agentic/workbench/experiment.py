@@ -69,6 +69,21 @@ class Experiment:
             )
         return dict(self.profiles[name])
 
+    def timeout(self, profile: str) -> float:
+        """Seconds that a run of a profile may take.
+
+        Raises
+        ------
+        ExperimentError
+            The profile has no time-out: one beside quick and full must name its own.
+        """
+        if profile not in self.timeout_s:
+            raise ExperimentError(
+                f"Experiment {self.id} has no time-out for the profile {profile!r}. "
+                f"Add `{profile} = <seconds>` to [timeout_s] in {self.folder / 'experiment.toml'}."
+            )
+        return self.timeout_s[profile]
+
 
 def load_experiments(project: Project) -> list[Experiment]:
     """All experiments of a project, in the order of their ids."""
@@ -113,8 +128,8 @@ def load_experiment(project: Project, folder: Path) -> Experiment:
         folder=folder,
         notebook=project.root / text["notebook"],
         profiles=text["profiles"],
-        measures=tuple(_measure(path, entry) for entry in text.get("measures", [])),
-        timeout_s=DEFAULT_TIMEOUT_S | {k: float(v) for k, v in text.get("timeout_s", {}).items()},
+        measures=_measures(path, text.get("measures", [])),
+        timeout_s=DEFAULT_TIMEOUT_S | _timeouts(path, text.get("timeout_s", {})),
         benchmark=folder / benchmark if benchmark else None,
     )
 
@@ -123,11 +138,35 @@ def _check_settings(path: Path, text: dict[str, Any]) -> None:
     unknown = set(text) - SETTINGS
     if unknown:
         raise ExperimentError(f"{path} has unknown settings {sorted(unknown)}. Known: {', '.join(sorted(SETTINGS))}.")
-    for setting, kind in (("title", str), ("notebook", str), ("profiles", dict)):
+    needed: dict[str, type] = {"title": str, "notebook": str, "profiles": dict}
+    for setting, kind in needed.items():
         if not isinstance(text.get(setting), kind):
             raise ExperimentError(f"{path} needs `{setting}`, a {kind.__name__}; found {text.get(setting)!r}.")
+    optional: dict[str, type] = {"measures": list, "timeout_s": dict, "benchmark": str}
+    for setting, kind in optional.items():
+        if setting in text and not isinstance(text[setting], kind):
+            raise ExperimentError(f"{path}: `{setting}` must be a {kind.__name__}; found {text[setting]!r}.")
     if "quick" not in text["profiles"]:
         raise ExperimentError(f"{path} needs a [profiles.quick]: the one that `make demo` and the tests run.")
+    for name, parameters in text["profiles"].items():
+        if not isinstance(parameters, dict):
+            raise ExperimentError(f"{path}: [profiles.{name}] must be a table of parameters; found {parameters!r}.")
+
+
+def _timeouts(path: Path, entry: dict[str, Any]) -> dict[str, float]:
+    for profile, seconds in entry.items():
+        if type(seconds) not in (int, float) or not seconds > 0:
+            raise ExperimentError(f"{path}: timeout_s.{profile} must be seconds above 0; found {seconds!r}.")
+    return {profile: float(seconds) for profile, seconds in entry.items()}
+
+
+def _measures(path: Path, entries: list[dict[str, Any]]) -> tuple[Measure, ...]:
+    measures = tuple(_measure(path, entry) for entry in entries)
+    names = [measure.metric for measure in measures]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ExperimentError(f"{path} lists {', '.join(twice)} twice under [[measures]]; name each metric once.")
+    return measures
 
 
 def _measure(path: Path, entry: dict[str, Any]) -> Measure:

@@ -35,3 +35,27 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def rename_durably(folder: Path, to: Path) -> None:
+    """Flush a folder's files to the disk, then rename it: a crash leaves the old name or the whole new one.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or `to` exists and is not empty.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file():
+            _flush(path)
+    _flush(folder)
+    folder.rename(to)
+    _flush(to.parent)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

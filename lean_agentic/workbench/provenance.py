@@ -10,10 +10,12 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
+import threadpoolctl  # type: ignore[import-untyped]
 
 from lean_agentic.workbench.files import sha256_of
 from lean_agentic.workbench.project import Project
@@ -56,6 +58,18 @@ def describe_machine() -> dict[str, Any]:
         "threads": {name: os.environ.get(name) for name in THREAD_VARIABLES},
         "versions": {name: _version(name) for name in PACKAGES},
     }
+
+
+def thread_counts() -> dict[str, int]:
+    """Threads that the numeric libraries of this process use, for those already imported.
+
+    Called in the notebook's kernel: the runner's own process imports none of them.
+    """
+    counts = {pool["internal_api"]: int(pool["num_threads"]) for pool in threadpoolctl.threadpool_info()}
+    for name in ("numba", "torch"):
+        if name in sys.modules:
+            counts[name] = int(getattr(sys.modules[name], "get_num_threads")())  # noqa: B009
+    return counts
 
 
 def load_average() -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lean_agentic.workbench.files import write_atomically
+from lean_agentic.workbench.provenance import thread_counts
 from lean_agentic.workbench.results import Metric, ResultError
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Recorder:
     def __init__(self) -> None:
         folder = os.environ.get(RUN_DIR_VARIABLE)
         self.folder = Path(folder) if folder else None
+        if self.folder is not None and (self.folder / RECORD_FILE).exists():
+            raise ResultError("This run has recorded figures already. Make one Recorder and use it throughout.")
         self.metrics: dict[str, Metric] = {}
         self.tables: dict[str, pd.DataFrame] = {}
         self.data: list[dict[str, Any]] = []
@@ -110,6 +113,7 @@ class Recorder:
             "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
             "tables": [f"{name}.parquet" for name in self.tables],
             "data": self.data,
+            "threads": thread_counts(),
         }
         write_atomically(self.folder / RECORD_FILE, json.dumps(content, allow_nan=False))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,11 @@ from lean_agentic.workbench.errors import WorkbenchError
 from lean_agentic.workbench.experiment import Experiment
 from lean_agentic.workbench.files import write_atomically
 
+logger = logging.getLogger(__name__)
+
 SCHEMA = 1
+EXECUTED_NOTEBOOK = "notebook.ipynb"
+EXECUTED_HTML = "notebook.html"
 
 
 class ResultError(WorkbenchError):
@@ -62,6 +67,7 @@ class RunResult:
 
     experiment: str
     profile: str
+    """`quick`, `full` or, when parameters were changed on the command line, `custom`."""
     run: str
     """Name of the run's folder: `<UTC time>-<git sha>`."""
     metrics: dict[str, Metric]
@@ -115,12 +121,13 @@ def _metric(entry: dict[str, Any]) -> Metric:
 
 
 def finished_runs(experiment: Experiment) -> list[RunResult]:
-    """All finished runs of an experiment, oldest first; unfinished or damaged ones are left out."""
+    """All finished runs of an experiment, oldest first; a damaged one is left out and logged."""
     return [result for path in sorted(experiment.runs.glob("[0-9]*/result.json")) if (result := _read_if_whole(path))]
 
 
 def _read_if_whole(path: Path) -> RunResult | None:
     try:
         return read_result(path)
-    except ResultError:
+    except ResultError as error:
+        logger.warning("Left out: %s", error)
         return None
