@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from lean_agentic.workbench.charts import Chart, ChartError, Placed, Range, axis_range, place
@@ -62,11 +62,11 @@ def _draw_chart(axes: Axes, chart: Chart) -> None:
         _draw_mark(axes, mark)
     for line in chart.references:
         _draw_reference(axes, line.value, line.label, line.axis)
-    _name_series(axes, placed)
+    rows = _name_series(axes, placed)
+    axes.set_title(chart.title, loc="left", pad=7 + 13 * rows, fontsize=10.5, fontweight="bold", color=INK)
 
 
 def _draw_axes(axes: Axes, chart: Chart) -> None:
-    axes.set_title(chart.title, loc="left", fontsize=10.5, fontweight="bold", color=INK)
     axes.set_xlabel(chart.x_label, fontsize=9, color=SOFT)
     axes.set_ylabel(chart.y_label, fontsize=9, color=SOFT)
     if chart.x_log:
@@ -84,15 +84,23 @@ def _draw_axes(axes: Axes, chart: Chart) -> None:
 
 
 def _set_ticks(axes: Axes, chart: Chart) -> None:
-    for axis, log, template in ((axes.xaxis, chart.x_log, chart.x_format), (axes.yaxis, chart.y_log, chart.y_format)):
+    for axis, log, template, ends in (
+        (axes.xaxis, chart.x_log, chart.x_format, axis_range(chart, "x")),
+        (axes.yaxis, chart.y_log, chart.y_format, axis_range(chart, "y")),
+    ):
         axis.set_minor_locator(NullLocator())
-        axis.set_major_locator(LogLocator(numticks=6) if log else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_locator(_log_locator(ends) if log else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         ticks = axis.get_majorticklocs()
         step = float(np.diff(ticks).min()) if len(ticks) > 1 else 1.0
         axis.set_major_formatter(FuncFormatter(_tick_text(template, 0.0 if log else step)))
     if chart.x_names:
         axes.set_xticks(range(len(chart.x_names)), chart.x_names)
         axes.grid(False, axis="x")
+
+
+def _log_locator(ends: Range) -> LogLocator:
+    """Powers of ten; over less than three of them also their 2- and 5-fold."""
+    return LogLocator(subs=(1.0, 2.0, 5.0) if np.log10(ends[1] / ends[0]) < 3 else (1.0,), numticks=8)
 
 
 def _tick_text(template: str, step: float) -> Callable[[float, int | None], str]:
@@ -130,7 +138,7 @@ def _draw_mark(axes: Axes, placed: Placed) -> None:
 def _draw_reference(axes: Axes, value: float, label: str, axis: str) -> None:
     line = axes.axhline if axis == "y" else axes.axvline
     line(value, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    where = {"y": ((0, value), (2, 3)), "x": ((value, 1), (3, -9))}[axis]
+    where = {"y": ((0, value), (2, 3)), "x": ((value, 0), (3, 4))}[axis]
     axes.annotate(
         label,
         where[0],
@@ -142,13 +150,12 @@ def _draw_reference(axes: Axes, value: float, label: str, axis: str) -> None:
     )
 
 
-def _name_series(axes: Axes, placed: list[Placed]) -> None:
-    """Name the series in one row above the axes, dark text beside a coloured mark: pale colours make poor text."""
+def _name_series(axes: Axes, placed: list[Placed]) -> int:
+    """Name the series above the axes and return in how many rows; dark text, for pale colours make poor text."""
     handles = {mark.series.name: _handle(mark) for mark in placed}
     if len(handles) == 1 and placed[0].series.mark == "bars":
-        return
+        return 0
     columns = max(1, min(len(handles), LEGEND_CHARACTERS // (4 + max(map(len, handles)))))
-    axes.set_title(axes.get_title("left"), loc="left", pad=6 + 13 * -(-len(handles) // columns))
     axes.legend(
         handles.values(),
         handles.keys(),
@@ -165,6 +172,7 @@ def _name_series(axes: Axes, placed: list[Placed]) -> None:
         borderpad=0,
         borderaxespad=0.4,
     )
+    return -(-len(handles) // columns)
 
 
 def _handle(placed: Placed) -> Line2D:

@@ -53,15 +53,22 @@ function niceStep(span, count) {
   return power * [1, 2, 2.5, 5, 10].find((factor) => span / (factor * power) <= count);
 }
 
-// [{value, text}]: round values, on a log axis the powers of ten.
-function ticks(axis, scale, count) {
+// Powers of ten; over less than three of them also their 2- and 5-fold.
+function logTicks(scale, count) {
+  const decades = scale.high - scale.low;
+  const every = Math.max(1, Math.ceil(decades / count));
   const found = [];
-  if (axis.log) {
-    const every = Math.max(1, Math.ceil((scale.high - scale.low) / count));
-    for (let power = Math.ceil(scale.low); power <= scale.high; power += every) found.push(10 ** power);
-    return found.map((value) => ({ value, text: formatTick(axis.format, value, value) }));
+  for (let power = Math.floor(scale.low); power <= scale.high; power += every) {
+    for (const factor of decades < 3 ? [1, 2, 5] : [1]) found.push(factor * 10 ** power);
   }
+  return found.filter((value) => Math.log10(value) >= scale.low && Math.log10(value) <= scale.high);
+}
+
+// [{value, text}] of round values.
+function ticks(axis, scale, count) {
+  if (axis.log) return logTicks(scale, count).map((value) => ({ value, text: formatTick(axis.format, value, value) }));
   const step = niceStep(scale.high - scale.low, count);
+  const found = [];
   for (let turn = Math.ceil(scale.low / step - 1e-9); turn * step <= scale.high * (1 + 1e-9); turn += 1) found.push(turn * step);
   return found.map((value) => ({ value, text: formatTick(axis.format, value, step) }));
 }
@@ -162,7 +169,7 @@ function referenceLines(spec, x, y, frame) {
   return spec.references.flatMap(({ value, label, axis }) => {
     const at = axis === "x" ? x(value) : y(value);
     const ends = axis === "x" ? { x1: at, x2: at, y1: frame.top, y2: frame.bottom } : { x1: frame.left, x2: frame.right, y1: at, y2: at };
-    const place = axis === "x" ? { x: at + 4, y: frame.top + 9 } : { x: frame.left + 4, y: at - 4 };
+    const place = axis === "x" ? { x: at + 4, y: frame.bottom - 5 } : { x: frame.left + 4, y: at - 4 };
     return [draw("line", { ...ends, class: "la-reference" }), draw("text", { ...place, class: "la-reference-name" }, label)];
   });
 }
@@ -200,7 +207,8 @@ class ChartView {
     this.title = make("h4", { class: "la-title" });
     this.place = make("output", { class: "la-at", "aria-hidden": "true" });
     this.legend = make("ul", { class: "la-legend" });
-    this.svg = draw("svg", { role: "img", tabindex: 0, height: HEIGHT });
+    // The attribute keeps JupyterLab from taking arrow keys as shortcuts of the notebook.
+    this.svg = draw("svg", { role: "img", tabindex: 0, height: HEIGHT, "data-lm-suppress-shortcuts": "true" });
     this.spoken = make("p", { class: "la-spoken", "aria-live": "polite" });
     this.root = make("section", { class: "la-chart" }, make("header", {}, this.title, this.place), this.legend, this.svg, this.spoken);
     this.at = null;
@@ -227,7 +235,7 @@ class ChartView {
     const { spec } = this;
     const width = this.root.clientWidth;
     if (!spec || !width) return;
-    const frame = { top: 24, bottom: HEIGHT - (spec.names.length ? 46 : 36), right: width - 10 };
+    const frame = { top: 24, bottom: HEIGHT - 36, right: width - 10 };
     const y = makeScale(spec.y, frame.bottom, frame.top);
     frame.yTicks = ticks(spec.y, y, 5);
     frame.left = 10 + CHARACTER * Math.max(0, ...frame.yTicks.map(({ text }) => text.length));
@@ -254,25 +262,25 @@ class ChartView {
     const stride = Math.max(1, Math.round(last / 100));
     const next = { ArrowRight: now < 0 ? 0 : now + stride, ArrowLeft: now < 0 ? last : now - stride, Home: 0, End: last }[event.key];
     if (next === undefined && event.key !== "Escape") return;
-    // JupyterLab would take the keys for moving between cells.
     event.preventDefault();
-    event.stopPropagation();
     this.moveTo(event.key === "Escape" ? null : this.stops[Math.min(Math.max(next, 0), last)]);
     this.spoken.textContent = this.at === null ? "" : `${this.place.textContent}: ${this.reading()}`;
   }
 
-  // Show the values at x; with null the last ones.
+  // Show the values at x; with null those at the first vertical reference line, or else the last ones.
   moveTo(at) {
     const { spec, series } = this;
     this.at = at;
-    const width = Math.abs(spec.x.range[1] - spec.x.range[0]);
+    const tolerance = 0.02 * (spec.x.range[1] - spec.x.range[0]);
+    const line = spec.references.find(({ axis }) => axis === "x");
+    const read = at === null ? line?.value : at;
     series.forEach((one, i) => {
-      const value = at === null ? one.y[one.y.length - 1] : valueAt(one, at, width * 0.02);
+      const value = read === undefined ? one.y[one.y.length - 1] : valueAt(one, read, tolerance);
       this.values[i].textContent = formatNumber(spec.y.format, value);
       this.values[i].dataset.value = value;
     });
     const name = at !== null && spec.names[Math.round(at)];
-    this.place.textContent = at === null ? "" : name || `${spec.x.label} ${formatNumber(spec.x.format, at)}`;
+    this.place.textContent = at === null ? (line ? `at ${line.label}` : "") : name || `${spec.x.label} ${formatNumber(spec.x.format, at)}`;
     this.cursor.setAttribute("visibility", at === null ? "hidden" : "visible");
     if (at !== null) for (const end of ["x1", "x2"]) this.cursor.setAttribute(end, this.x(at));
   }

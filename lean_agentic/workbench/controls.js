@@ -54,6 +54,8 @@ function render({ model, el }) {
   input.setAttribute("aria-label", model.get("label"));
   label.append(name, input, ...(shown ? [shown] : []));
   el.classList.add("la-page", "la-control", `la-${kind}`);
+  // JupyterLab takes arrow keys as shortcuts of the notebook unless the focused element itself says otherwise.
+  input.dataset.lmSuppressShortcuts = "true";
   el.append(label);
   // A drag fires many events. save_changes sends one and holds the latest back while the kernel is busy.
   input.addEventListener("input", () => {
