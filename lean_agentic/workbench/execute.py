@@ -53,7 +53,8 @@ class LiteralTranslator(PythonTranslator):  # type: ignore[misc]
     def translate(cls, val: Any) -> str:
         """Python source of a value."""
         if isinstance(val, tuple):
-            return f"({''.join(cls.translate(item) + ', ' for item in val)})"
+            items = ", ".join(cls.translate(item) for item in val)
+            return f"({items},)" if len(val) == 1 else f"({items})"
         text: str = super().translate(val)
         return text
 

@@ -98,10 +98,10 @@ def _stop_requests(soup: BeautifulSoup, tag: Tag) -> None:
         elif name == "style":
             tag[name] = CSS_REQUEST.sub("", value)
         elif _loads(tag, name) and not value.startswith(("data:", "#")):
-            del tag[name]
             note = soup.new_tag("span", attrs={"class": "note"})
             note.string = f"Not in this copy: {value}"
-            tag.insert_after(note)
+            tag.replace_with(note)
+            return
 
 
 def _loads(tag: Tag, attribute: str) -> bool:

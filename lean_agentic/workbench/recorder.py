@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lean_agentic.workbench.files import write_atomically
 from lean_agentic.workbench.provenance import thread_counts
-from lean_agentic.workbench.results import Metric, ResultError
+from lean_agentic.workbench.results import PARTIAL, Metric, ResultError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,5 +126,5 @@ class Recorder:
             f"<tr><th scope='row'>{html.escape(name)}</th><td>{html.escape(str(metric))}</td></tr>"
             for name, metric in self.metrics.items()
         )
-        kept = f"kept in {self.folder.name}" if self.folder else "in memory only; `lean-agentic run` keeps them"
+        kept = f"kept in run {self.folder.name.removeprefix(PARTIAL)}" if self.folder else "in memory only; `lean-agentic run` keeps them"
         return f"<table><caption>Recorded figures ({html.escape(kept)})</caption>{rows}</table>"

@@ -21,6 +21,8 @@ from lean_agentic.workbench.files import write_atomically
 logger = logging.getLogger(__name__)
 
 SCHEMA = 1
+PARTIAL = ".partial-"
+"""Start of the name of a run's folder while the run is going on."""
 EXECUTED_NOTEBOOK = "notebook.ipynb"
 EXECUTED_HTML = "notebook.html"
 

@@ -20,11 +20,10 @@ from lean_agentic.workbench.files import rename_durably, write_atomically
 from lean_agentic.workbench.processes import end_run_processes
 from lean_agentic.workbench.project import Project
 from lean_agentic.workbench.recorder import RECORD_FILE
-from lean_agentic.workbench.results import EXECUTED_NOTEBOOK, RunResult
+from lean_agentic.workbench.results import EXECUTED_NOTEBOOK, PARTIAL, RunResult
 
 logger = logging.getLogger(__name__)
 
-PARTIAL = ".partial-"
 FAILED = "failed-"
 LOG_FILE = "log.txt"
 ERROR_FILE = "error.txt"
