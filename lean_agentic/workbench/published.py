@@ -13,6 +13,7 @@ from pathlib import Path
 from lean_agentic.workbench.experiment import Experiment, find_experiment, load_experiments
 from lean_agentic.workbench.files import write_atomically
 from lean_agentic.workbench.project import Project
+from lean_agentic.workbench.report import counting_runs
 from lean_agentic.workbench.results import RunResult, finished_runs, read_result
 from lean_agentic.workbench.targets_table import ReportError, markdown_table, target_rows
 
@@ -36,7 +37,7 @@ class Run:
 
 
 def find_run(project: Project, name: str) -> Run:
-    """Find a finished run by its own name, or the latest one of an experiment.
+    """Find a finished run by its own name, or the latest one that counts for an experiment.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def find_run(project: Project, name: str) -> Run:
         owners = ", ".join(run.experiment.id for run in named)
         raise ReportError(f"Run {name} exists in several experiments: {owners}. Name the experiment instead.")
     experiment = find_experiment(project, name)
-    results = finished_runs(experiment)
+    results = counting_runs(experiment)
     if not results:
         raise ReportError(
             f"{experiment.id} has no finished run. Make one: `lean-agentic run {experiment.id} --profile full`."
@@ -70,9 +71,14 @@ def publish(project: Project, name: str) -> Path:
     ------
     ReportError
         The run was made from uncommitted changes or outside a repository, so that nobody could repeat it;
-        or its result is too large to commit.
+        it had parameters of its own; or its result is too large to commit.
     """
     run = find_run(project, name)
+    if run.result.profile not in run.experiment.profiles:
+        raise ReportError(
+            f"Run {run.result.run} of {run.experiment.id} had parameters of its own. Only runs of a profile are "
+            f"published: {', '.join(run.experiment.profiles)}."
+        )
     if run.result.provenance.get("git_dirty") is not False:
         raise ReportError(
             f"Run {run.result.run} of {run.experiment.id} was made with uncommitted changes, so its revision does not "

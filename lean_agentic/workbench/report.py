@@ -1,7 +1,8 @@
 """The report: what the finished runs of a project say about the targets.
 
 In go the experiments and their runs; out comes a `Report`, which `report_html` makes a page of. The latest
-finished run of an experiment counts, whatever its profile, which is named beside it.
+finished run of an experiment's profiles counts, whichever profile it is; the profile is named beside it. Runs
+with parameters of their own are for exploring and count for nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class History:
 
     experiment: Experiment
     results: tuple[RunResult, ...]
-    """Finished runs, oldest first."""
+    """Finished runs that count, oldest first."""
+    explored: tuple[RunResult, ...]
+    """Finished runs with parameters of their own, after the last one that counts."""
     failed: tuple[Path, ...]
     """Folders of the runs that failed after the last finished one."""
 
@@ -66,9 +69,15 @@ def build_report(project: Project) -> Report:
 
 
 def read_history(experiment: Experiment) -> History:
-    """The finished runs of an experiment, and those that failed since the last of them."""
-    results = tuple(finished_runs(experiment))
+    """The finished runs of an experiment, and what became of the later ones."""
+    results = counting_runs(experiment)
     last = results[-1].run if results else ""
+    explored = [run for run in finished_runs(experiment) if run.profile not in experiment.profiles and run.run > last]
     folders = sorted(path for path in experiment.runs.glob(f"{FAILED}*") if path.is_dir())
     failed = tuple(path for path in folders if path.name.removeprefix(FAILED) > last)
-    return History(experiment, results, failed)
+    return History(experiment, tuple(results), tuple(explored), failed)
+
+
+def counting_runs(experiment: Experiment) -> list[RunResult]:
+    """Finished runs of one of the experiment's profiles, oldest first."""
+    return [result for result in finished_runs(experiment) if result.profile in experiment.profiles]

@@ -107,7 +107,7 @@ def _experiment_section(history: History) -> str:
     experiment, latest = history.experiment, history.latest
     name = escape(experiment.id)
     head = f'<section id="{name}"><h2>{escape(experiment.title)} <small>{name}</small></h2>'
-    failed = _failed(history)
+    failed = _failed(history) + _explored(history)
     if latest is None:
         return f"{head}<p>No finished run. <code>lean-agentic run {name}</code> makes one.</p>{failed}</section>"
     return (
@@ -126,6 +126,16 @@ def _failed(history: History) -> str:
     )
     since = "since then" if history.latest else "so far"
     return f'<div class="failed"><p>✗ {len(history.failed)} failed {since}:</p><ul>{items}</ul></div>'
+
+
+def _explored(history: History) -> str:
+    if not history.explored:
+        return ""
+    items = "".join(
+        f"<li>{run_time(result.run)} UTC · {_run_links(history.experiment, result.run)}</li>"
+        for result in history.explored
+    )
+    return f'<div class="explored"><p>Later runs with other parameters, which do not count:</p><ul>{items}</ul></div>'
 
 
 def _metrics_table(history: History, latest: RunResult) -> str:

@@ -22,7 +22,13 @@ class WrittenProject(Project):
     def add_experiment(self, name: str, *measures: dict) -> Path:
         folder = self.experiments / name
         folder.mkdir()
-        lines = [f'title = "Title of {name}"', 'notebook = "notebooks/x.ipynb"', "[profiles.quick]"]
+        lines = [
+            f'title = "Title of {name}"',
+            'notebook = "notebooks/x.ipynb"',
+            "[profiles]",
+            "quick = {}",
+            "full = {}",
+        ]
         for measure in measures:
             lines += ["[[measures]]", *(f"{key} = {json.dumps(value)}" for key, value in measure.items())]
         (folder / "experiment.toml").write_text("\n".join(lines) + "\n")

@@ -47,6 +47,13 @@ def test_run_that_nobody_can_repeat_is_refused(project, dirty):
     assert not project.published.exists()
 
 
+def test_run_with_parameters_of_its_own_is_refused(project):
+    project.add_run("04_routing", LATE + "b", {"saving": Metric(50, "%", 5)}, profile="custom")
+    assert find_run(project, "04").result.run == LATE
+    with pytest.raises(ReportError, match="parameters of its own"):
+        publish(project, LATE + "b")
+
+
 def test_bulk_is_refused(project):
     many = {f"metric_{i}": Metric(i, "ms", 1) for i in range(2000)}
     project.add_run("04_routing", LATE + "b", many)

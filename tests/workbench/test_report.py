@@ -26,6 +26,17 @@ def test_latest_finished_run_counts_whatever_its_profile(written_project):
     assert (row_of(written_project).metric.value, row_of(written_project).result.profile) == (35, "quick")
 
 
+def test_run_with_parameters_of_its_own_does_not_count(written_project):
+    written_project.add_experiment("04_routing", SAVING)
+    written_project.add_run("04_routing", run(1), saving(90), profile="custom")
+    written_project.add_run("04_routing", run(2), saving(35))
+    written_project.add_run("04_routing", run(3), saving(90), profile="custom")
+    [history] = build_report(written_project).histories
+    assert row_of(written_project).metric.value == 35
+    assert [result.run for result in history.explored] == [run(3)]
+    assert len(history.trend("saving")) == 1
+
+
 def test_unfinished_and_damaged_runs_do_not_count(written_project):
     folder = written_project.add_experiment("04_routing", SAVING)
     written_project.add_run("04_routing", run(1), saving(35))

@@ -54,6 +54,7 @@ def project(written_project):
         written_project.add_run("04_routing", f"202601{day}T090507Z-1a2b3c4", metrics, dirty=True, data=data)
     (folder / "runs/failed-20260201T000000Z-1a2b3c4").mkdir()
     (folder / "runs/failed-20260201T000000Z-1a2b3c4/error.txt").write_text("boom")
+    written_project.add_run("04_routing", "20260202T000000Z-1a2b3c4", {"saving": Metric(90, "%", 5)}, profile="custom")
     return written_project
 
 
@@ -91,6 +92,8 @@ def test_page_says_what_the_rows_say(project):
     assert "1 failed since then" in text
     assert "No finished run. lean-agentic run 05_waiting makes one." in text
     assert "seed &lt;1&gt;" in text
+    assert "which do not count: 2026-02-02 00:00 UTC" in text
+    assert "90.0%" not in text
 
 
 def test_trend_is_told_in_words(project):
