@@ -1,4 +1,4 @@
-"""The process that takes one side's samples: `python -P sampler.py TREE BENCHMARK`.
+"""The process that takes one side's samples: `python -P sampler.py TREE BENCHMARK CORE`.
 
 Goes in: commands on standard input, one a line (`prepare`, `sample`). Comes out: one JSON line for each, on what
 was standard output when the process started. It runs the package of another revision, so it imports nothing
@@ -9,6 +9,7 @@ The benchmark's contract is in `docs/compare.md`.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import json
@@ -34,12 +35,16 @@ class BenchmarkError(Exception):
 def main() -> None:
     """Answer commands until standard input ends."""
     tree, benchmark = (Path(argument).resolve() for argument in sys.argv[1:3])
+    core = int(sys.argv[3])
     commands_in, answers = _private_streams()
     state: dict[str, ModuleType] = {}
 
     def prepare() -> Answer:
+        # Before any import: libraries size their thread pools by the cores they find.
+        pinned = pin(core) if not is_parallel(benchmark) else None
         state["benchmark"] = load_benchmark(benchmark, tree)
-        return {"python": sys.version.split()[0], "unit": getattr(state["benchmark"], "UNIT", None)}
+        unit = getattr(state["benchmark"], "UNIT", None)
+        return {"unit": unit, "core": pinned, "python": sys.version.split()[0]}
 
     def sample() -> Answer:
         return {"value": take_sample(state["benchmark"], tree)}
@@ -55,6 +60,22 @@ def answer_to(command: Callable[[], Answer]) -> Answer:
         return command()
     except (Exception, SystemExit) as error:
         return {"error": "".join(traceback.format_exception_only(error)).strip(), "traceback": traceback.format_exc()}
+
+
+def is_parallel(path: Path) -> bool:
+    """Whether the benchmark says `PARALLEL = True`, read without running it."""
+    for node in ast.parse(path.read_text(encoding="utf-8"), path.name).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["PARALLEL"]:
+            return bool(ast.literal_eval(node.value))
+    return False
+
+
+def pin(core: int) -> int | None:
+    """Stay on one core; None where the system cannot do that, as macOS cannot."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    os.sched_setaffinity(0, {core})
+    return core
 
 
 def load_benchmark(path: Path, tree: Path) -> ModuleType:

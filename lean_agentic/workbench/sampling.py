@@ -1,8 +1,9 @@
 """Runs one sampler process a side and takes their samples in turn.
 
 Goes in: checkouts, their interpreters and one benchmark file. Comes out: the measurements of both sides and the
-order they were taken in. Interleaving is what makes a comparison hold: whatever else the machine does in the
-meantime meets both sides alike.
+order they were taken in. Two things make a comparison hold. Interleaving: whatever else the machine does in the
+meantime meets both sides alike. One core for both: left to the scheduler, each process stays on a core of its own,
+and cores of a shared machine differ in speed by more than the differences looked for.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Samples:
     order: str
     """The sides in the order of their samples: `ABBAAB...`."""
     unit: str
+    core: int | None
+    """The core that both sides ran on; None where they were not pinned."""
 
 
 class Sampler:
@@ -65,7 +68,7 @@ class Sampler:
         # -P keeps this package's own folder off the path. A session of its own keeps Ctrl-C from the process:
         # the session that owns it ends it.
         self._process = subprocess.Popen(
-            [str(python), "-P", sampler.__file__, tree, str(benchmark)],
+            [str(python), "-P", sampler.__file__, tree, str(benchmark), str(shared_core())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._printed,
@@ -76,7 +79,7 @@ class Sampler:
         )
 
     def prepare(self) -> dict[str, Any]:
-        """Import the package and the benchmark and run its untimed set-up; returns Python version and unit."""
+        """Import the package and the benchmark and run its untimed set-up; returns unit, core and Python version."""
         return self._ask("prepare")
 
     def sample(self) -> float:
@@ -151,7 +154,7 @@ def interleave(a: Sampler, b: Sampler, *, pairs: int, seed: int, progress: Progr
         A side gave no usable measurement, or the sides measure in different units.
     """
     sides = {"A": a, "B": b}
-    unit = _prepared_unit(sides, progress)
+    unit, core = _prepare(sides, progress)
     taken: dict[str, list[float]] = {"A": [], "B": []}
     orders = pair_orders(WARM_UPS + pairs, seed)
     start = time.monotonic()
@@ -160,7 +163,7 @@ def interleave(a: Sampler, b: Sampler, *, pairs: int, seed: int, progress: Progr
         for side in order:
             taken[side].append(sides[side].sample())
     kept = {side: tuple(values[WARM_UPS:]) for side, values in taken.items()}
-    return Samples(kept["A"], kept["B"], "".join(orders[WARM_UPS:]), unit)
+    return Samples(kept["A"], kept["B"], "".join(orders[WARM_UPS:]), unit, core)
 
 
 def pair_orders(pairs: int, seed: int) -> list[str]:
@@ -168,14 +171,22 @@ def pair_orders(pairs: int, seed: int) -> list[str]:
     return ["BA" if swapped else "AB" for swapped in np.random.default_rng(seed).integers(0, 2, pairs)]
 
 
-def _prepared_unit(sides: dict[str, Sampler], progress: Progress) -> str:
-    units: list[str | None] = []
+def shared_core() -> int:
+    """The core for both sides: the last of those allowed, since the first serves most interrupts."""
+    if not hasattr(os, "sched_getaffinity"):
+        return 0
+    return max(os.sched_getaffinity(0))
+
+
+def _prepare(sides: dict[str, Sampler], progress: Progress) -> tuple[str, int | None]:
+    answers = []
     for side, process in sides.items():
         progress(f"Preparing side {side}")
-        units.append(process.prepare()["unit"])
-    if units[0] != units[1]:
-        raise SampleError(f"Side A measures in {units[0]!r} and side B in {units[1]!r}; both need the same UNIT.")
-    return "s" if units[0] is None else str(units[0])
+        answers.append(process.prepare())
+    a, b = (answer["unit"] for answer in answers)
+    if a != b:
+        raise SampleError(f"Side A measures in {a!r} and side B in {b!r}; both need the same UNIT.")
+    return "s" if a is None else str(a), answers[0]["core"]
 
 
 def _pair_text(done: int, total: int, seconds: float) -> str:
