@@ -152,7 +152,8 @@ def lane_qualities(
 
     anthropic answers as the strong model, onnx_local as the weak one. The data holds no third model: openrouter
     is a **mixture**, on each prompt the strong model's outcome with probability `openrouter_strong_share` and
-    otherwise the weak one's, drawn once for each prompt.
+    otherwise the weak one's, drawn once for each prompt. Its prediction is the same mixture of the two models'
+    predictions: a fit to the drawn outcomes would mostly follow the draws.
 
     Test predictions come from a fit on the training prompts; training predictions from folds that left the
     prompt out, so thresholds fitted on them meet errors of the same size as in the test.
@@ -163,6 +164,7 @@ def lane_qualities(
     rng = np.random.default_rng(seed)
     mixed = np.where(rng.random(len(pairs)) < openrouter_strong_share, pairs.strong, pairs.weak)
     right = np.column_stack([pairs.weak, pairs.strong, mixed])
+    models = np.array([[1.0, 0.0, 1 - openrouter_strong_share], [0.0, 1.0, openrouter_strong_share]])
     order = rng.permutation(len(pairs))
     cut = round((1 - test_share) * len(pairs))
     train, test = np.sort(order[:cut]), np.sort(order[cut:])
@@ -170,11 +172,13 @@ def lane_qualities(
         raise LaneError(f"{len(train)} training and {len(test)} test prompts; expected {2 * FOLDS} and 1 or more.")
     train_prompts = tuple(pairs.prompts[i] for i in train)
     test_prompts = tuple(pairs.prompts[i] for i in test)
-    predictor = QualityPredictor(train_prompts, right[train], seed)
+    predictor = QualityPredictor(train_prompts, right[train, :2], seed)
     lanes = ("onnx_local", "anthropic", "openrouter")
     return (
-        LaneQuality(train_prompts, lanes, right[train], predictor.out_of_fold, f"{pairs.source} (train)"),
-        LaneQuality(test_prompts, lanes, right[test], predictor.predict(test_prompts), f"{pairs.source} (test)"),
+        LaneQuality(train_prompts, lanes, right[train], predictor.out_of_fold @ models, f"{pairs.source} (train)"),
+        LaneQuality(
+            test_prompts, lanes, right[test], predictor.predict(test_prompts) @ models, f"{pairs.source} (test)"
+        ),
     )
 
 

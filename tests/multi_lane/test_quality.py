@@ -108,6 +108,12 @@ def test_the_mixture_at_its_ends_is_one_of_the_models(made, share, lane):
     np.testing.assert_array_equal(test.right[:, test.column("openrouter")], test.right[:, test.column(lane)])
 
 
+def test_the_mixture_is_predicted_as_the_mixture_it_is(made):
+    for table in lane_qualities(made, openrouter_strong_share=0.3, seed=1):
+        weak, strong, mixed = table.predicted.T
+        np.testing.assert_allclose(mixed, 0.7 * weak + 0.3 * strong)
+
+
 def test_the_mixture_takes_the_strong_outcome_as_often_as_stated(made):
     taken = []
     for seed in range(5):
