@@ -75,14 +75,17 @@ function ticks(axis, scale, count) {
 
 // ---- marks
 
+// A tenth of a pixel is finer than the eye; toFixed would cost more than the rest of a redraw.
+const tenth = (value) => Math.round(value * 10) / 10;
+
 function curve(xs, ys, x, y, step) {
   let path = "";
   let pen = "M";
   for (let i = 0; i < xs.length; i += 1) {
     const top = y(ys[i]);
     if (!Number.isFinite(top)) { pen = "M"; continue; }
-    const left = x(xs[i]).toFixed(1);
-    path += step && pen === "L" ? `H${left}V${top.toFixed(1)}` : `${pen}${left},${top.toFixed(1)}`;
+    const left = tenth(x(xs[i]));
+    path += step && pen === "L" ? `H${left}V${tenth(top)}` : `${pen}${left},${tenth(top)}`;
     pen = "L";
   }
   return path;
@@ -132,7 +135,7 @@ function pointNames(list, x, y, frame) {
     const [px, py, w] = [x(series.x[0]), y(series.y[0]), series.name.length * CHARACTER];
     const sides = [[px + 8, py - 7], [px - 8 - w, py - 7], [px - w / 2, py - 22], [px - w / 2, py + 8]];
     const box = sides.map(([left, top]) => ({ x: left, y: top, w, h: 14 }))
-      .find((b) => !meets(b) && b.x >= frame.left && b.x + w <= frame.right && b.y >= frame.top - 8 && b.y + 14 <= frame.bottom);
+      .find((b) => !meets(b) && b.x >= frame.left && b.x + w <= frame.right && b.y >= frame.top - 8 && b.y + 14 <= frame.bottom + 4);
     if (!box) return [];
     taken.push(box);
     return [draw("text", { x: box.x, y: box.y + 11, class: "la-point-name" }, series.name)];
@@ -187,10 +190,6 @@ function valueAt(series, at, tolerance) {
   return far ? NaN : series.y[best];
 }
 
-function positions(list) {
-  return Float64Array.from(new Set(list.flatMap((series) => Array.from(series.x)))).sort();
-}
-
 function swatch(series) {
   const icon = draw("svg", { width: 16, height: 10, "aria-hidden": "true" });
   const thin = series.mark === "line" || series.mark === "step";
@@ -221,7 +220,7 @@ class ChartView {
   update(spec) {
     this.spec = spec;
     this.series = spec.series.map(decode);
-    this.stops = positions(this.series);
+    this.stops = null;
     this.root.dataset.chart = spec.title;
     this.title.textContent = spec.title;
     this.svg.setAttribute("aria-label", `${spec.alt} Arrow keys read values.`);
@@ -250,14 +249,20 @@ class ChartView {
     this.moveTo(this.at);
   }
 
+  // Where the cursor can stand, worked out when it first moves.
+  allStops() {
+    this.stops ??= Float64Array.from(new Set(this.series.flatMap((series) => Array.from(series.x)))).sort();
+    return this.stops;
+  }
+
   pointAt(pixel) {
-    let best = this.stops[0];
+    let [best] = this.allStops();
     for (const stop of this.stops) if (Math.abs(this.x(stop) - pixel) < Math.abs(this.x(best) - pixel)) best = stop;
     this.moveTo(best);
   }
 
   press(event) {
-    const last = this.stops.length - 1;
+    const last = this.allStops().length - 1;
     const now = this.at === null ? -1 : this.stops.findIndex((stop) => stop >= this.at);
     const stride = Math.max(1, Math.round(last / 100));
     const next = { ArrowRight: now < 0 ? 0 : now + stride, ArrowLeft: now < 0 ? last : now - stride, Home: 0, End: last }[event.key];

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
@@ -72,7 +71,7 @@ class NotebookPage:
         """Switch JupyterLab to `JupyterLab Light` or `JupyterLab Dark` and wait until the page shows it."""
         self.page.evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
         light = "false" if name.endswith("Dark") else "true"
-        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']")
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
         self.page.wait_for_timeout(300)  # the style sheet follows the attribute
 
 
@@ -109,9 +108,7 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium; without one the browser tests are skipped."""
     path = find_browser()
     if path is None:
-        pytest.skip(
-            f"no Chromium found: `apt-get install chromium`, or set {BROWSER_VARIABLE} to the browser's binary"
-        )
+        pytest.skip(f"no Chromium found: `apt-get install chromium`, or set {BROWSER_VARIABLE} to the browser's binary")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=list(BROWSER_ARGUMENTS))
         yield chromium
@@ -135,6 +132,7 @@ def run_notebook(lab: Lab, browser: Browser) -> Iterator[Callable[..., NotebookP
         _record_errors(opened)
         opened.page.goto(f"{lab.url}/lab/tree/{copy.name}?reset&token={TOKEN}", timeout=60_000)
         _hide_side_bar(opened.page)
+        opened.set_theme("JupyterLab Light")  # the lab remembers what an earlier test chose
         _run_all_cells(opened.page)
         return opened
 
@@ -181,16 +179,6 @@ def _run_all_cells(page: Page) -> None:
             .map(output => `${output.ename}: ${output.evalue}`)"""
     )
     assert not errors, f"a cell ended in an error: {errors}"
-
-
-def write_notebook(path: Path, *sources: str) -> Path:
-    """Write a Python notebook of code cells."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in sources],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    nbformat.write(notebook, path)
-    return path
 
 
 def _write_settings(home: Path) -> None:

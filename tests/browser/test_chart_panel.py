@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+
+from lean_agentic.workbench.controls import NUMBER_FORMAT_JS
+from lean_agentic.workbench.style import NumberFormat
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -93,7 +98,7 @@ def test_keyboard_moves_the_numbers(run_notebook: Callable, notebook: Path, arte
     budget = page.get_by_role("slider", name="Budget", exact=True)
     expect(budget).to_have_attribute("aria-valuetext", "$0.50")
     cost, curve = number(page, COST), page.locator("path[data-series='anthropic']").first.get_attribute("d")
-    page.locator(".la-charts").screenshot(path=artefacts / "chart_panel_light.png")
+    page.locator(".widget-vbox").first.screenshot(path=artefacts / "chart_panel_light.png")
 
     budget.focus()
     for _ in range(4):
@@ -128,3 +133,95 @@ def test_switch_choice_and_errors(run_notebook: Callable, notebook: Path, artefa
     expect(page.get_by_role("alert")).to_have_text("")
     expect(page.locator(".la-stale")).to_have_count(0)
     assert opened.errors == []
+
+
+def test_charts_read_out_at_the_cursor(run_notebook: Callable, notebook: Path) -> None:
+    opened = run_notebook(notebook)
+    page = opened.page
+    chart = page.get_by_role("img", name="Cumulative cost.")
+    expect(chart).to_have_accessible_name(re.compile(r"anthropic: 2,000 values from \$0\.00 to \$1\.0\d, last"))
+    section = page.locator("[data-chart='Cumulative cost']")
+    last = number(page, COST)
+    chart.press("Home")
+    expect(section.locator(".la-spoken")).to_contain_text(re.compile(r"request 0: onnx_local \$0\.00, anthropic"))
+    assert number(page, COST) < 0.01
+    chart.press("ArrowRight")
+    expect(section.locator(".la-at")).not_to_have_text("request 0")
+    chart.press("Escape")
+    assert number(page, COST) == last
+    # The middle of the curve by pointer: x is linear, so the read-out is near request 1,000.
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    expect(section.locator(".la-at")).to_have_text(re.compile(r"request (9|1,0)\d\d"))
+    assert number(page, COST) == pytest.approx(last / 2, rel=0.15)
+
+    page.set_viewport_size({"width": 620, "height": 1600})
+    expect(page.locator("[data-chart='Lane shares'] > svg")).not_to_have_attribute("width", str(int(box["width"])))
+    lefts = {box["x"] for box in (item.bounding_box() for item in page.locator(".la-chart").all()) if box}
+    assert len(lefts) == 1  # one column where two would be too narrow
+    assert opened.errors == []
+
+
+LARGE = """
+import time
+import numpy as np
+from lean_agentic.workbench.charts import Chart, Series
+from lean_agentic.workbench.controls import slider
+from lean_agentic.workbench.explorer import View, explore
+
+calls = []
+noise = np.random.default_rng(0).normal(size=(4, 8, 2000)).cumsum(axis=2)
+
+def compute(scale):
+    calls.append(scale)
+    time.sleep(0.05)
+    charts = [Chart(f"Walk {i}", "step", "height",
+                    [Series(f"walk {j}", np.arange(2000), scale * noise[i, j]) for j in range(8)]) for i in range(4)]
+    return View(charts, summary=f"scale {scale:.0f}, computed {len(calls)} times")
+
+explorer = explore(compute, {"scale": slider("Scale", 1, 1, 100, step=1)})
+explorer
+"""
+
+
+def test_a_drag_over_much_data_draws_the_latest_value_only(
+    run_notebook: Callable, tmp_path: Path, artefacts: Path
+) -> None:
+    opened = run_notebook(write_notebook(tmp_path / "large.ipynb", LARGE))
+    page = opened.page
+    # What a fast drag does: ninety values in a row, far faster than 50 ms of computing each.
+    page.get_by_role("slider", name="Scale").evaluate(
+        """input => { for (let value = 11; value <= 100; value += 1) {
+            input.value = value;
+            input.dispatchEvent(new Event('input', {bubbles: true}));
+        } }"""
+    )
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("scale 100, computed")
+    page.wait_for_timeout(300)
+    assert int(re.search(r"computed (\d+) times", status.text_content())[1]) <= 5
+    panel = page.locator(".la-charts")
+    assert int(panel.get_attribute("data-draws")) <= 5
+    # Not a timing test: it only keeps a redraw of 64,000 points from taking seconds.
+    assert float(panel.get_attribute("data-draw-ms")) < 2000
+    print(f"drawn in {panel.get_attribute('data-draw-ms')} ms, {page.locator('.la-note').text_content()}")
+    panel.screenshot(path=artefacts / "chart_panel_large.png")
+    assert opened.errors == []
+
+
+def test_the_browser_writes_numbers_as_python_does(browser: Browser) -> None:
+    templates = ("${:,.2f}", "{:.0%}", "{:.1%}", "{:.1f} ms", "{:,.4g}", "{:,.0f}")
+    values = (0.0, 1.0, -2.5e-5, 0.123456, -3.14159, 99.99, 1234.567, 1e6 + 0.1, 98765432.1)
+    steps = (0.005, 0.25, 1.0, 2.5, 500.0)
+    asked = [*product(templates, values), *product(templates, values, steps)]
+    formats = {template: NumberFormat(template) for template in templates}
+    expected = [
+        formats[each[0]].tick(*each[1:]) if len(each) == 3 else formats[each[0]].text(each[1]) for each in asked
+    ]
+    page = browser.new_page()
+    script = (
+        NUMBER_FORMAT_JS + "return asked.map(each => each.length === 3 ? formatTick(...each) : formatNumber(...each));"
+    )
+    written = page.evaluate(f"asked => {{ {script} }}", [list(each) for each in asked])
+    page.close()
+    assert dict(zip(asked, written, strict=True)) == dict(zip(asked, expected, strict=True))
