@@ -44,7 +44,7 @@ def main() -> None:
         pinned = pin(core) if not is_parallel(benchmark) else None
         state["benchmark"] = load_benchmark(benchmark, tree)
         unit = getattr(state["benchmark"], "UNIT", None)
-        return {"unit": unit, "core": pinned, "python": sys.version.split()[0]}
+        return {"unit": unit, "core": pinned}
 
     def sample() -> Answer:
         return {"value": take_sample(state["benchmark"], tree)}

@@ -79,7 +79,7 @@ class Sampler:
         )
 
     def prepare(self) -> dict[str, Any]:
-        """Import the package and the benchmark and run its untimed set-up; returns unit, core and Python version."""
+        """Import the package and the benchmark and run its untimed set-up; returns its unit and core."""
         return self._ask("prepare")
 
     def sample(self) -> float:

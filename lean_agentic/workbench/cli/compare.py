@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -17,8 +18,8 @@ from lean_agentic.workbench.errors import WorkbenchError
 from lean_agentic.workbench.project import find_project
 
 LOG_EVERY_S = 10.0
-BROKEN, INTERRUPTED = 3, 130
-"""Exit statuses of a defect and of Ctrl-C; Python's own for both is 1, which here is kept for `worse`."""
+BROKEN = 3
+"""Exit status of a defect; Python's own is 1, which here is kept for `worse`."""
 
 
 class ProgressLine:
@@ -56,18 +57,19 @@ def command(ctx: click.Context, ref_a: str, ref_b: str, experiment: str, seed: i
 
     A revision is a branch, a tag, a sha, or . for the working tree. Samples of both are taken in turn, 30 each.
     Exit status: 0 better or no difference found, 1 worse, 2 wrong use or a benchmark that failed,
-    3 a defect, 130 interrupted.
+    3 a defect, 130 after Ctrl-C.
     """
     project = find_project()
     path = _writable(json_file) if json_file else default_path(project)
     progress = ProgressLine()
     # A cancelled CI job gets SIGTERM; it should leave no more behind than Ctrl-C does.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = compare(project, ref_a, ref_b, experiment, seed=seed, progress=progress)
-    except KeyboardInterrupt:
-        click.echo("\nInterrupted: no verdict; checkouts and processes are gone.", err=True)
-        ctx.exit(INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        signum = signal.Signals(stop.args[0] if stop.args else signal.SIGINT)
+        click.echo(f"\nStopped by {signum.name}: no verdict; checkouts and processes are gone.", err=True)
+        ctx.exit(128 + signum)
     except WorkbenchError:
         raise
     except Exception:
@@ -83,10 +85,11 @@ def command(ctx: click.Context, ref_a: str, ref_b: str, experiment: str, seed: i
 
 
 def summary(result: Comparison) -> str:
-    """The comparison in five lines for people."""
+    """The comparison in a few lines for people."""
     finding, unit = result.finding, result.samples.unit
     low, high = finding.interval
     load = result.provenance["load"]
+    busy = max(load) > result.provenance["machine"]["cores"]
     return "\n".join(
         [
             f"{result.experiment}: {finding.n} interleaved samples a side, load {load[0]} before and {load[1]} after",
@@ -94,6 +97,7 @@ def summary(result: Comparison) -> str:
             f"  B  {result.b}  median {measurement_text(finding.median_b, unit)}",
             f"  B/A {finding.ratio:.3f} (95% interval {low:.3f} to {high:.3f}), Mann-Whitney p = {finding.p_value:.2g}",
             f"B is {EXPLAINED[finding.verdict]}",
+            *(["The machine was busier than it has cores: a difference may have gone unseen."] if busy else []),
         ]
     )
 
@@ -104,6 +108,10 @@ EXPLAINED = {
     Verdict.BETTER: f"BETTER: faster than A ({RULE}).",
     Verdict.NO_DIFFERENCE_FOUND: f"not shown to differ: NO DIFFERENCE FOUND (the rule: {RULE}).",
 }
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(signum)
 
 
 def _writable(path: Path) -> Path:
