@@ -8,15 +8,21 @@ are gone. The environment is inherited by all of them and names one run only.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
+from lean_agentic.workbench.errors import WorkbenchError
 from lean_agentic.workbench.recorder import RUN_DIR_VARIABLE
 
-# A process may start another between being listed and being killed; each round catches the next ones.
-ROUNDS = 20
+PAUSE_S = 0.02
+PATIENCE_S = 10.0
+
+
+class ProcessesLeftError(WorkbenchError):
+    """A run's processes cannot be ended."""
 
 
 def run_processes(folder: Path) -> Iterator[psutil.Process]:
@@ -33,17 +39,24 @@ def end_run_processes(folder: Path) -> int:
     -------
     int
         How many were killed.
+
+    Raises
+    ------
+    ProcessesLeftError
+        Some are still there after ten seconds, as a process waiting for a broken disk may be.
     """
-    ended = 0
-    for _ in range(ROUNDS):
-        found = list(run_processes(folder))
-        if not found:
-            break
+    ended: set[int] = set()
+    deadline = time.monotonic() + PATIENCE_S
+    # Again and again: a process may start another between being listed and being killed. Waiting is left to the
+    # parents, for psutil would take a child's exit status away from its `Popen`.
+    while found := list(run_processes(folder)):
         for process in found:
             _kill(process)
-        psutil.wait_procs(found, timeout=1)
-        ended += len(found)
-    return ended
+        ended.update(process.pid for process in found)
+        if time.monotonic() > deadline:
+            raise ProcessesLeftError(f"Processes {sorted(ended)} of the run {folder} do not end when killed.")
+        time.sleep(PAUSE_S)
+    return len(ended)
 
 
 def _belongs(process: psutil.Process, folder: Path) -> bool:

@@ -37,10 +37,10 @@ class Expectation:
     def left(self, elapsed_s: float) -> str:
         """What is left, in words, `elapsed_s` after the run began."""
         if self.this_s is None:
-            return "time left unknown: no earlier run"
+            return "time left unknown"
         seconds = max(self.this_s - elapsed_s, 0) + self.later_s
         text = f"about {duration(seconds)} left"
-        return text if not self.later_unknown else f"{text} and {self.later_unknown} never run before"
+        return text if not self.later_unknown else f"{text} + {self.later_unknown} unknown"
 
 
 def expected_s(experiment: Experiment, profile: str) -> float | None:
@@ -103,9 +103,8 @@ class BarDisplay:
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
-            TextColumn("cells"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}", markup=False),
             console=console,

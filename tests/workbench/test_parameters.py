@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from lean_agentic.workbench.parameters import Parameter, ParameterError, read_parameters, resolve
 
-CELL = '''
+CELL = """
 n: int = 10  # rows (default=10)
 rate: float = 1  # per second
 mode: str = "a#b=c"
@@ -19,7 +19,7 @@ limit: int | None = None
 label: str | None = None  # text
 fast: bool = True
 anything: list = [1, "a"]
-'''
+"""
 
 
 def notebook(path, *cells, tagged=0):
