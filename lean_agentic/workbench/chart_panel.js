@@ -126,16 +126,16 @@ function markOf(series, x, y, frame) {
   return draw("path", { ...known, ...solid, d: dots.filter((dot) => !dot.includes("NaN") && !dot.includes("Infinity")).join("") });
 }
 
-// Names beside lone points, each at the first of four sides where it meets no earlier name and no other point.
+// Names beside lone points, each at the first of six places around it where it meets no earlier name and no other point.
 function pointNames(list, x, y, frame) {
   const lone = list.filter((series) => series.mark === "points" && series.x.length === 1);
   const taken = lone.map((series) => ({ x: x(series.x[0]) - 6, y: y(series.y[0]) - 6, w: 12, h: 12 }));
   const meets = (a) => taken.some((b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h);
   return lone.flatMap((series) => {
     const [px, py, w] = [x(series.x[0]), y(series.y[0]), series.name.length * CHARACTER];
-    const sides = [[px + 8, py - 7], [px - 8 - w, py - 7], [px - w / 2, py - 22], [px - w / 2, py + 8]];
+    const sides = [[px + 8, py - 7], [px - 8 - w, py - 7], [px + 6, py - 18], [px - 6 - w, py - 18], [px - w / 2, py - 22], [px - w / 2, py + 8]];
     const box = sides.map(([left, top]) => ({ x: left, y: top, w, h: 14 }))
-      .find((b) => !meets(b) && b.x >= frame.left && b.x + w <= frame.right && b.y >= frame.top - 8 && b.y + 14 <= frame.bottom + 4);
+      .find((b) => !meets(b) && b.x >= frame.left && b.x + w <= frame.right && b.y >= frame.top - 8 && b.y + 14 <= frame.bottom);
     if (!box) return [];
     taken.push(box);
     return [draw("text", { x: box.x, y: box.y + 11, class: "la-point-name" }, series.name)];

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import html
 import inspect
-import io
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,10 +39,9 @@ class View:
     """One sentence, read aloud when it changes."""
 
     def _repr_html_(self) -> str:
-        buffer = io.BytesIO()
-        draw(self.charts).savefig(buffer, format="png", dpi=110)
+        png = base64.b64encode(draw(self.charts)._repr_png_()).decode()
         alt = html.escape(" ".join(chart.describe() for chart in self.charts), quote=True)
-        picture = f"<img alt='{alt}' src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
+        picture = f"<img alt='{alt}' style='max-width: 100%' src='data:image/png;base64,{png}'>"
         table = self.table._repr_html_() if self.table else ""
         return f"<p><strong>{html.escape(self.summary)}</strong></p>{picture}{table}"
 

@@ -39,9 +39,6 @@ TOKEN = "browser-tests"
 START_SECONDS = 60
 RUN_SECONDS = 120
 
-# What JupyterLab itself logs as an error without harm: pages an offline server does not have.
-HARMLESS = ("favicon", "ERR_INTERNET_DISCONNECTED", "ERR_NAME_NOT_RESOLVED", "/api/kernels")
-
 
 def find_browser() -> Path | None:
     """The Chromium to drive: the one the environment names, else the first on the path."""
@@ -108,7 +105,10 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium; without one the browser tests are skipped."""
     path = find_browser()
     if path is None:
-        pytest.skip(f"no Chromium found: `apt-get install chromium`, or set {BROWSER_VARIABLE} to the browser's binary")
+        pytest.skip(
+            f"no Chromium found: `apt-get install chromium`, or set {BROWSER_VARIABLE} to a browser's binary "
+            f"(now {os.environ.get(BROWSER_VARIABLE)!r})"
+        )
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=list(BROWSER_ARGUMENTS))
         yield chromium
@@ -116,7 +116,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def run_notebook(lab: Lab, browser: Browser) -> Iterator[Callable[..., NotebookPage]]:
+def run_notebook(browser: Browser, lab: Lab) -> Iterator[Callable[..., NotebookPage]]:
     """A function that opens a copy of a notebook in the browser, runs all its cells and returns the page.
 
     It fails the test when a cell ends in an error or the run takes longer than `RUN_SECONDS`.
@@ -143,8 +143,8 @@ def run_notebook(lab: Lab, browser: Browser) -> Iterator[Callable[..., NotebookP
 
 def _record_errors(opened: NotebookPage) -> None:
     def on_console(message: ConsoleMessage) -> None:
-        if message.type == "error" and not any(part in message.text + message.location["url"] for part in HARMLESS):
-            opened.errors.append(message.text)
+        if message.type == "error":
+            opened.errors.append(f"{message.text} ({message.location['url']})")
 
     opened.page.on("console", on_console)
     opened.page.on("pageerror", lambda error: opened.errors.append(str(error)))
