@@ -2,8 +2,8 @@
 
 Goes in: checkouts, their interpreters and one benchmark file. Comes out: the measurements of both sides and the
 order they were taken in. Two things make a comparison hold. Interleaving: whatever else the machine does in the
-meantime meets both sides alike. One core for both: left to the scheduler, each process stays on a core of its own,
-and cores of a shared machine differ in speed by more than the differences looked for.
+meantime meets both sides alike. One core for both: left to the scheduler, each process can stay on a core of its own,
+and the cores of a shared machine can differ in speed by more than the differences looked for.
 """
 
 from __future__ import annotations
