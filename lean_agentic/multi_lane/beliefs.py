@@ -34,7 +34,8 @@ CONTEXT = 0  # tokens in the prompt
 TOKENS = 1  # predicted generated tokens
 PRIORITY = 2  # index into lanes.PRIORITIES
 SLACK = 3  # seconds left until the request is late
-REQUEST_COLUMNS = 4
+BEST_QUALITY = 4  # the highest quality predicted of any lane
+REQUEST_COLUMNS = 5
 
 BELIEVED_UP = 0.5
 """A lane whose health is below this is believed down."""

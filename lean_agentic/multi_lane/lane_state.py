@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from lean_agentic.multi_lane.beliefs import CONTEXT, OPEN, PRIORITY, ROOM, SLACK, TOKENS, describe_lane
+from lean_agentic.multi_lane.beliefs import BEST_QUALITY, CONTEXT, OPEN, PRIORITY, ROOM, SLACK, TOKENS, describe_lane
 from lean_agentic.multi_lane.compiled import compiled
 from lean_agentic.multi_lane.cost_prediction import predict_tokens
 from lean_agentic.multi_lane.tables import PREDICTED_QUALITY_OF, Row, World
@@ -71,6 +71,7 @@ def describe_request(world: World, request: int, now: float) -> None:
     known[TOKENS] = predict_tokens(world.token_memory, known[CONTEXT])
     known[PRIORITY] = row.priority
     known[SLACK] = row.arrival_s + row.target_s - now
+    known[BEST_QUALITY] = world.served[request, :, PREDICTED_QUALITY_OF].max()
 
 
 @compiled

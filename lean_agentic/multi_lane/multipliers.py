@@ -8,22 +8,33 @@ all three predicted. With delayed feedback the multipliers follow projected subg
 lambda_latency, an answer below the target raises lambda_quality, and spending faster than what is left of the budget
 allows raises lambda_budget (Balseiro and Gur, "Learning in repeated auctions with budgets", 2019, for the pacing).
 
-In: `settings` [step_budget, step_latency, step_quality, quality_target, max_miss_rate, budget_usd, requests] and
-`memory` (1, 5) [lambda_budget, lambda_latency, lambda_quality, dollars spent, requests over].
+The quality to keep is a share of what the best lane would have answered, which is seen only where that lane served.
+It is estimated by the best predicted quality of each request plus the mean by which such answers beat their
+prediction so far.
+
+In: `settings` [step_budget, step_latency, step_quality, share of best quality, miss rate aimed at, budget_usd,
+requests] and
+`memory` (1, 7), changed by learning: [lambda_budget, lambda_latency, lambda_quality, dollars spent, requests over, mean
+surprise of the best lane's answers, its weight].
 """
 
 from __future__ import annotations
 
 import math
 
-from lean_agentic.multi_lane.beliefs import COST, P_LATE, QUALITY
+from lean_agentic.multi_lane.beliefs import BEST_QUALITY, COST, P_LATE, QUALITY
 from lean_agentic.multi_lane.candidates import candidate_rank, rank_of
 from lean_agentic.multi_lane.compiled import compiled
+from lean_agentic.multi_lane.program import Feedback
 from lean_agentic.multi_lane.workload import Floats
 
-BUDGET, LATENCY_PRICE, QUALITY_PRICE, SPENT, REQUESTS_OVER = range(5)
-DUAL_MEMORY = 5
+BUDGET, LATENCY_PRICE, QUALITY_PRICE, SPENT, REQUESTS_OVER, SURPRISE, SURPRISE_WEIGHT = range(7)
+DUAL_MEMORY = 7
 HIGHEST_BUDGET_PRICE = 100.0
+MISS_AIM = 0.8
+"""Share of the miss rate that is aimed at: steps alone would end above it as often as below."""
+PRIOR_ANSWERS = 50.0
+"""Predictions are taken at their word until about so many answers of the best lane have been seen."""
 
 
 @compiled
@@ -43,19 +54,29 @@ def choose_dual(memory: Floats, view: Floats) -> int:
 
 
 @compiled
-def learn_dual(settings: Floats, memory: Floats, cost_usd: float, over: bool, quality: float, missed: float) -> None:
+def learn_dual(settings: Floats, memory: Floats, request: Floats, row: Floats, lane: int, feedback: Feedback) -> None:
     """Projected subgradient steps: once a request is over for misses and quality, with every bill for the budget."""
     prices = memory[0]
-    prices[SPENT] += cost_usd
-    if not over:
+    prices[SPENT] += feedback.cost_usd
+    if not feedback.over:
         return
+    if lane >= 0 and not feedback.failed and row[QUALITY] == request[BEST_QUALITY]:
+        prices[SURPRISE_WEIGHT] += 1.0
+        step = 1.0 / (prices[SURPRISE_WEIGHT] + PRIOR_ANSWERS)
+        prices[SURPRISE] += step * (feedback.quality - row[QUALITY] - prices[SURPRISE])
+    wanted = settings[3] * min(max(request[BEST_QUALITY] + prices[SURPRISE], 0.0), 1.0)
+    prices[QUALITY_PRICE] = max(0.0, prices[QUALITY_PRICE] + settings[2] * (wanted - feedback.quality))
+    prices[LATENCY_PRICE] = max(0.0, prices[LATENCY_PRICE] + settings[1] * (feedback.missed - settings[4]))
     prices[REQUESTS_OVER] += 1.0
-    prices[LATENCY_PRICE] = max(0.0, prices[LATENCY_PRICE] + settings[1] * (missed - settings[4]))
-    prices[QUALITY_PRICE] = max(0.0, prices[QUALITY_PRICE] + settings[2] * (settings[3] - quality))
     if settings[5] < math.inf:
-        # What the rest of the horizon may cost against what it would at the pace so far.
-        left = max(settings[6] - prices[REQUESTS_OVER], 1.0)
-        allowance = max(settings[5] - prices[SPENT], 1e-9) / left
-        pace = prices[SPENT] / prices[REQUESTS_OVER]
-        step = settings[0] * min(max(pace / allowance - 1.0, -1.0), 1.0)
-        prices[BUDGET] = min(max(0.0, prices[BUDGET] + step), HIGHEST_BUDGET_PRICE)
+        pace_budget(settings, prices)
+
+
+@compiled
+def pace_budget(settings: Floats, prices: Floats) -> None:
+    """Compare the pace of spending so far with what is left of the budget for the rest of the horizon."""
+    left = max(settings[6] - prices[REQUESTS_OVER], 1.0)
+    allowance = max(settings[5] - prices[SPENT], 1e-9) / left
+    pace = prices[SPENT] / prices[REQUESTS_OVER]
+    step = settings[0] * min(max(pace / allowance - 1.0, -1.0), 1.0)
+    prices[BUDGET] = min(max(0.0, prices[BUDGET] + step), HIGHEST_BUDGET_PRICE)

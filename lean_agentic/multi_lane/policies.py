@@ -13,8 +13,8 @@ and a dataclass below.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -29,24 +29,13 @@ from lean_agentic.multi_lane.bandits import (
 )
 from lean_agentic.multi_lane.compiled import STAMP, compiled, compiled_entry
 from lean_agentic.multi_lane.errors import LaneError
-from lean_agentic.multi_lane.multipliers import DUAL_MEMORY, choose_dual, learn_dual
+from lean_agentic.multi_lane.multipliers import DUAL_MEMORY, MISS_AIM, choose_dual, learn_dual
+from lean_agentic.multi_lane.program import Feedback, Program
 from lean_agentic.multi_lane.scenario import Scenario
 from lean_agentic.multi_lane.weighted import choose_random, choose_single, choose_weighted
 from lean_agentic.multi_lane.workload import Floats
 
 SINGLE, RANDOM, WEIGHTED, EPSILON, LINUCB, DUAL = range(6)
-
-
-class Program(NamedTuple):
-    """A policy made ready for a scenario."""
-
-    kind: int
-    settings: Floats
-    """(s,) numbers that stay."""
-    memory: Floats
-    """(rows, columns) numbers that learning changes in place."""
-    keeps_budget: bool
-    """Whether a lane is closed to it when its worst case no longer fits the budget."""
 
 
 class Policy(Protocol):
@@ -58,18 +47,6 @@ class Policy(Protocol):
 
     def start(self, scenario: Scenario, requests: int) -> Program:
         """A fresh program for a scenario and a horizon of so many requests."""
-
-
-class Feedback(NamedTuple):
-    """What became of an attempt, known when it ended."""
-
-    cost_usd: float
-    quality: float
-    """Of the answer; 0 where the attempt failed."""
-    missed: float
-    """1 where the request ended late or unanswered, or the attempt failed."""
-    over: bool
-    """Whether the request is over: answered or given up."""
 
 
 @compiled
@@ -94,7 +71,7 @@ def learn(
 ) -> None:
     """Let a program learn from one ended attempt, from compiled code. Lane -1: given up before any attempt."""
     if kind == DUAL:
-        learn_dual(settings, memory, feedback.cost_usd, feedback.over, feedback.quality, feedback.missed)
+        learn_dual(settings, memory, request, row, lane, feedback)
     elif kind == EPSILON and lane >= 0:
         gain = reward(settings, feedback.cost_usd, feedback.quality, feedback.missed)
         learn_epsilon(memory, request, lane, gain)
@@ -222,27 +199,35 @@ class LinUCB:
 
 @dataclass(frozen=True)
 class Dual:
-    """Least cost under budget, latency and quality constraints; see `multipliers.py`. `dual.fit_dual` makes a fitted one."""
+    """Least cost under budget, latency and quality constraints; see `multipliers.py`. `fit_dual` makes a fitted one."""
 
-    lambda_latency: float = 1.0
+    lambda_latency: float = 0.05
     """Dollars that a missed target is charged with, at the start."""
-    lambda_quality: float = 0.3
+    lambda_quality: float = 0.5
     """Dollars that a unit of quality is credited with, at the start."""
-    quality_target: float | None = None
-    """Mean quality to keep; None: the scenario's floor times the best nominal quality of its lanes."""
-    steps: tuple[float, float, float] = field(default=(0.05, 0.2, 0.01))
+    margin: float = 0.6
+    """Over the square root of the number of requests: the share aimed for above the quality floor, because the best
+    lane's answers to requests that it never got stay unknown; about one and a half standard errors of a share."""
+    steps: tuple[float, float, float] = (0.05, 0.05, 0.04)
     """Subgradient steps of the budget's, the latency's and the quality's multiplier; 0 freezes one."""
     name: str = "dual"
 
     def start(self, scenario: Scenario, requests: int) -> Program:
         """A fresh program that keeps the scenario's budget, paced over the expected number of requests."""
-        _at_least_zero("Dual", lambda_latency=self.lambda_latency, lambda_quality=self.lambda_quality)
+        _at_least_zero(
+            "Dual", lambda_latency=self.lambda_latency, lambda_quality=self.lambda_quality, margin=self.margin
+        )
         _at_least_zero("Dual", **{f"steps[{i}]": step for i, step in enumerate(self.steps)})
-        target = self.quality_target
-        if target is None:
-            target = scenario.quality_floor * max(lane.quality for lane in scenario.lanes)
-        _share("Dual", "quality_target", target)
-        limits = (target, scenario.max_miss_rate, scenario.budget_usd, float(requests))
+        limits = (
+            self.quality_share(scenario, requests),
+            MISS_AIM * scenario.max_miss_rate,
+            scenario.budget_usd,
+            float(requests),
+        )
         memory = np.zeros((1, DUAL_MEMORY))
         memory[0, 1:3] = self.lambda_latency, self.lambda_quality
         return Program(DUAL, np.array([*self.steps, *limits]), memory, True)
+
+    def quality_share(self, scenario: Scenario, requests: int) -> float:
+        """Share of the best lane's quality that is aimed for: the floor and the margin."""
+        return min(scenario.quality_floor + self.margin / math.sqrt(max(requests, 1)), 1.0)

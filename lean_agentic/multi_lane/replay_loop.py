@@ -27,7 +27,8 @@ from lean_agentic.multi_lane.lane_state import (
     rate_allows,
     worst_case,
 )
-from lean_agentic.multi_lane.policies import Feedback, Program, choose, learn
+from lean_agentic.multi_lane.policies import choose, learn
+from lean_agentic.multi_lane.program import Feedback, Program
 from lean_agentic.multi_lane.tables import INTER_TOKEN_OF, QUALITY_OF, TTFT_OF, Row, World
 from lean_agentic.multi_lane.workload import Floats
 
@@ -154,7 +155,7 @@ def dispatch(world: World, program: Program, view: Floats, request: int, now: fl
         submit(world, request, lane, now)
     else:
         close(world, request, -1, now)
-        given_up = Feedback(0.0, 0.0, 1.0, True)
+        given_up = Feedback(0.0, 0.0, 1.0, True, True)
         learn(program.kind, program.settings, program.memory, known, world.shown_lane[request], -1, given_up)
 
 
@@ -197,7 +198,7 @@ def end_attempt(world: World, program: Program, request: int, now: float) -> Non
     again = not answered and row.attempts < world.attempts.shape[1]
     if not again:
         close(world, request, lane if answered else -1, now)
-    feedback = Feedback(cost_usd, row.quality, row.missed if answered else 1.0, not again)
+    feedback = Feedback(cost_usd, row.quality, row.missed if answered else 1.0, not answered, not again)
     known, shown = world.shown_request[request], world.shown_lane[request]
     learn(program.kind, program.settings, program.memory, known, shown, lane, feedback)
     if row.server >= 0:

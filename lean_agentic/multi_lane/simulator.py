@@ -27,7 +27,8 @@ from enum import IntEnum
 import numpy as np
 
 from lean_agentic.multi_lane import replay_loop
-from lean_agentic.multi_lane.policies import Policy, Program
+from lean_agentic.multi_lane.policies import Policy
+from lean_agentic.multi_lane.program import Program
 from lean_agentic.multi_lane.scenario import Scenario
 from lean_agentic.multi_lane.tables import World, build_world
 from lean_agentic.multi_lane.workload import Floats, Ints, Outcome, Workload
