@@ -107,8 +107,9 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets carries no 
         except Exception as error:
             log.exception("Recomputing with %s failed", self.values)
             values = ", ".join(f"{name}={value}" for name, value in self.values.items())
-            text = f"{type(error).__name__}: {error}\nwith {values}. The charts show the last values that worked."
+            text = f"{type(error).__name__}: {error}\nwith {values}. The faint charts show the last values that worked."
             self._alert.html = html.escape(text)
+            self._summary.html = self._table.html = ""
             self.panel.stale = True
 
     def _show(self) -> None:

@@ -50,9 +50,11 @@ def test_an_error_is_shown_logged_and_cleared(explorer: Explorer, caplog: pytest
     assert "ValueError: too &lt;b&gt;much\nwith budget=1.0, outage=False" in explorer._alert.html
     assert "Traceback" in caplog.text
     assert explorer.panel.stale
-    assert shown(explorer)[0] == 1.0
+    assert explorer.panel.charts[0].series[0].ys[-1] == 1.0
+    assert explorer._summary.html == explorer._table.html == ""
     explorer.controls["budget"].value = 0.25
     assert explorer._alert.html == ""
+    assert shown(explorer) == (0.5, "0.5", "cost &lt;0.5&gt;")
     assert not explorer.panel.stale
 
 
