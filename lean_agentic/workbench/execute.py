@@ -98,7 +98,7 @@ def run_job(job: Job, report: Report) -> dict[str, Any] | None:
         folder = Path(job.folder)
         export_html(folder / EXECUTED_NOTEBOOK, folder / EXECUTED_HTML, job.title, images=Path(job.notebook).parent)
     except PapermillExecutionError as error:
-        return _failure(f"{error.ename}: {error.evalue}", "\n".join(error.traceback))
+        return _failure(f"{error.ename}: {error.evalue}".rstrip(": "), "\n".join(error.traceback))
     except CellTimeoutError:
         return _failure(_where(progress, f"the time-out of {job.timeout_s:g} s passed"))
     except DeadKernelError:

@@ -10,6 +10,7 @@ import html
 import json
 import os
 import re
+from collections.abc import Container
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class Recorder:
             raise ResultError("This run has recorded figures already. Make one Recorder and use it throughout.")
         self.metrics: dict[str, Metric] = {}
         self.tables: dict[str, pd.DataFrame] = {}
+        self.figures: list[str] = []
         self.data: list[dict[str, Any]] = []
 
     def metric(
@@ -89,6 +91,8 @@ class Recorder:
 
     def figure(self, name: str, figure: Figure) -> None:
         """Keep a matplotlib figure as `<name>.svg` and `<name>.png` beside the result."""
+        self._check_name(name, self.figures)
+        self.figures.append(name)
         if self.folder is not None:
             for ending in ("svg", "png"):
                 figure.savefig(self.folder / f"{name}.{ending}", bbox_inches="tight", dpi=150)
@@ -100,7 +104,7 @@ class Recorder:
         self.data.append({"name": name, "origin": origin, "sha256": sha256, "note": note})
         self._save()
 
-    def _check_name(self, name: str, known: dict[str, Any]) -> None:
+    def _check_name(self, name: str, known: Container[str]) -> None:
         if not NAME.fullmatch(name):
             raise ResultError(f"{name!r} is not a name: lower-case letters, digits and _, a letter first.")
         if name in known:
@@ -126,5 +130,9 @@ class Recorder:
             f"<tr><th scope='row'>{html.escape(name)}</th><td>{html.escape(str(metric))}</td></tr>"
             for name, metric in self.metrics.items()
         )
-        kept = f"kept in run {self.folder.name.removeprefix(PARTIAL)}" if self.folder else "in memory only; `lean-agentic run` keeps them"
+        kept = (
+            f"kept in run {self.folder.name.removeprefix(PARTIAL)}"
+            if self.folder
+            else "in memory only; `lean-agentic run` keeps them"
+        )
         return f"<table><caption>Recorded figures ({html.escape(kept)})</caption>{rows}</table>"

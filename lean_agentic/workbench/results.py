@@ -110,10 +110,10 @@ def read_result(path: Path) -> RunResult:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("schema") != SCHEMA:
-            raise ResultError(f"{path} has another schema than {SCHEMA}; run the experiment again.")
+            raise ResultError(f"its schema is not {SCHEMA}; run the experiment again")
         metrics = {name: _metric(entry) for name, entry in content.pop("metrics").items()}
         return RunResult(metrics=metrics, **content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ResultError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResultError(f"{path} is not a readable result: {error}.") from error
 
 

@@ -68,7 +68,12 @@ class RunOutcome:
     """The finished or failed run; None when not even a failed one could be kept."""
     result: RunResult | None = None
     error: str = ""
-    """Why it failed, in a line; empty when it did not."""
+    """Why it failed; empty when it did not."""
+
+    @property
+    def reason(self) -> str:
+        """`error` in one line."""
+        return self.error.partition("\n")[0]
 
 
 def plan_runs(project: Project, names: Sequence[str], profile: str, texts: Mapping[str, str]) -> list[PlannedRun]:
@@ -264,7 +269,7 @@ def _expectation(planned: Sequence[PlannedRun]) -> Expectation:
 def _ending(project: Project, outcome: RunOutcome) -> str:
     name = outcome.planned.experiment.id
     if outcome.result is None:
-        return f"{name}: FAILED: {outcome.error.splitlines()[0]}"
+        return f"{name}: FAILED: {outcome.reason}"
     took = duration(outcome.result.provenance["wall_s"])
     return f"{name}: finished in {took}: {shown(project, outcome.folder)}"
 
@@ -284,7 +289,7 @@ def failure_summary(project: Project, outcomes: Sequence[RunOutcome]) -> str:
     lines = []
     for outcome in outcomes:
         if outcome.result is None:
-            lines.append(f"FAILED {outcome.planned.experiment.id}: {outcome.error}")
+            lines.append(f"FAILED {outcome.planned.experiment.id}: {outcome.reason}")
             if outcome.folder is not None:
                 copy = outcome.folder / EXECUTED_NOTEBOOK
                 lines.append(f"  kept in {shown(project, copy if copy.exists() else outcome.folder)}")

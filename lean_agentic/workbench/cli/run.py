@@ -26,7 +26,7 @@ def command(names: tuple[str, ...], profile: str, parameters: tuple[str, ...], w
 
     An EXPERIMENT is an id or its start, such as 04. Each runs in a kernel of its own and becomes a folder
     experiments/<id>/runs/<time>-<sha>. The exit status is 0 when all finished, 1 when one failed, 2 when
-    nothing was started, 130 after Ctrl-C.
+    nothing was started, 130 after Ctrl-C, 143 after SIGTERM.
     """
     project = find_project()
     if listing:
