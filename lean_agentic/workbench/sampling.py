@@ -158,8 +158,10 @@ def interleave(a: Sampler, b: Sampler, *, pairs: int, seed: int, progress: Progr
     taken: dict[str, list[float]] = {"A": [], "B": []}
     orders = pair_orders(WARM_UPS + pairs, seed)
     start = time.monotonic()
-    for done, order in enumerate(orders):
-        progress(_pair_text(done, len(orders), time.monotonic() - start))
+    for done, order in enumerate(orders, start=-WARM_UPS):
+        # Warm-ups compile, so they say nothing about how long the rest will take.
+        start = start if done > 0 else time.monotonic()
+        progress(_pair_text(done, pairs, time.monotonic() - start))
         for side in order:
             taken[side].append(sides[side].sample())
     kept = {side: tuple(values[WARM_UPS:]) for side, values in taken.items()}
@@ -190,5 +192,7 @@ def _prepare(sides: dict[str, Sampler], progress: Progress) -> tuple[str, int | 
 
 
 def _pair_text(done: int, total: int, seconds: float) -> str:
+    if done < 0:
+        return f"Warming up: pair {WARM_UPS + done + 1} of {WARM_UPS}"
     left = f", about {seconds / done * (total - done):.0f} s left" if done else ""
     return f"Sampling: pair {done + 1} of {total}{left}"

@@ -66,8 +66,9 @@ def test_progress_tells_how_far_it_is(start):
     said = []
     interleave(start("A", COUNTED), start("B", COUNTED), pairs=7, seed=0, progress=said.append)
     assert said[:2] == ["Preparing side A", "Preparing side B"]
-    assert said[2] == f"Sampling: pair 1 of {7 + WARM_UPS}"
-    assert said[-1].startswith(f"Sampling: pair {7 + WARM_UPS} of {7 + WARM_UPS}, about ")
+    assert said[2] == f"Warming up: pair 1 of {WARM_UPS}"
+    assert said[2 + WARM_UPS] == "Sampling: pair 1 of 7"
+    assert said[-1].startswith("Sampling: pair 7 of 7, about ")
 
 
 def test_an_error_names_its_side_and_ends_with_the_tracebacks_last_line(start):
