@@ -1,24 +1,19 @@
 """Runs experiments one after the other and keeps what they measured.
 
-Goes in: experiment ids, a profile, parameters. Comes out: for each experiment a finished run folder or a
-failed one. Everything that can be checked without running is checked for all experiments first; then a
-failing notebook does not stop the others. See `supervise.py` for one run's process and `run_folder.py`
-for how its folder becomes valid.
+Goes in: planned runs (`run_plan.py`). Comes out: for each a finished run folder or a failed one; a failing
+notebook does not stop the others. See `supervise.py` for one run's process and `run_folder.py` for how
+its folder becomes valid.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lean_agentic.workbench.errors import WorkbenchError
-from lean_agentic.workbench.experiment import Experiment, find_experiment
-from lean_agentic.workbench.parameters import ParameterError, read_parameters, resolve
 from lean_agentic.workbench.progress import Display, Expectation, duration, expected_s
 from lean_agentic.workbench.project import Project
 from lean_agentic.workbench.provenance import describe_machine, describe_revision, load_average, short_sha
@@ -26,37 +21,9 @@ from lean_agentic.workbench.recorder import RECORD_FILE
 from lean_agentic.workbench.results import EXECUTED_NOTEBOOK, Metric, RunResult
 from lean_agentic.workbench.run_folder import RunFolder, RunFolderError, open_run_folder, remove_leftovers
 from lean_agentic.workbench.run_lock import RunLock, run_lock
+from lean_agentic.workbench.run_plan import PlannedRun
 from lean_agentic.workbench.stopping import StoppedError, StopRequest
 from lean_agentic.workbench.supervise import Job, RunFailedError, Usage, supervise
-
-logger = logging.getLogger(__name__)
-
-CUSTOM = "custom"
-
-
-class PlanError(WorkbenchError):
-    """Experiments that cannot be run as asked; nothing was started."""
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """One experiment, checked, with the values of all its parameters."""
-
-    experiment: Experiment
-    profile: str
-    parameters: dict[str, Any]
-    changed: tuple[str, ...]
-    """Parameters that the command line set."""
-
-    @property
-    def label(self) -> str:
-        """The profile that the result counts for: one with changed parameters counts for none."""
-        return CUSTOM if self.changed else self.profile
-
-    @property
-    def timeout_s(self) -> float:
-        """Time that the run may take."""
-        return self.experiment.timeout(self.profile)
 
 
 @dataclass(frozen=True)
@@ -74,48 +41,6 @@ class RunOutcome:
     def reason(self) -> str:
         """`error` in one line."""
         return self.error.partition("\n")[0]
-
-
-def plan_runs(project: Project, names: Sequence[str], profile: str, texts: Mapping[str, str]) -> list[PlannedRun]:
-    """Check everything that can be checked before anything starts.
-
-    Parameters
-    ----------
-    names
-        Ids or starts of ids; `all` stands for every experiment.
-    texts
-        Parameters of the command line, not yet converted.
-
-    Raises
-    ------
-    PlanError
-        Something does not fit; the message says so for every experiment of the call.
-    """
-    if "all" in names:
-        names = sorted(path.parent.name for path in project.experiments.glob("*/experiment.toml"))
-    planned: dict[str, PlannedRun] = {}
-    problems = []
-    for name in names:
-        try:
-            run = _plan(find_experiment(project, name), profile, texts)
-            planned[run.experiment.id] = run
-        except WorkbenchError as error:
-            problems.append(f"{name}: {error}")
-    if problems:
-        raise PlanError("Nothing was started.\n" + "\n".join(problems))
-    if not planned:
-        raise PlanError(f"There is no experiment in {project.experiments}: add <id>/experiment.toml there.")
-    return list(planned.values())
-
-
-def _plan(experiment: Experiment, profile: str, texts: Mapping[str, str]) -> PlannedRun:
-    values = experiment.profile(profile)
-    experiment.timeout(profile)
-    try:
-        parameters = resolve(read_parameters(experiment.notebook), values, texts)
-    except ParameterError as error:
-        raise PlanError(f"profile {profile}\n  {error}") from error
-    return PlannedRun(experiment, profile, parameters, tuple(texts))
 
 
 def run_experiments(

@@ -15,7 +15,8 @@ from lean_agentic.workbench.experiment import find_experiment
 from lean_agentic.workbench.progress import PlainDisplay
 from lean_agentic.workbench.results import finished_runs
 from lean_agentic.workbench.run_lock import run_lock
-from lean_agentic.workbench.runner import PlanError, failure_summary, plan_runs, run_experiments
+from lean_agentic.workbench.run_plan import plan_runs
+from lean_agentic.workbench.runner import failure_summary, run_experiments
 
 pytestmark = pytest.mark.slow
 
@@ -148,32 +149,6 @@ def test_nothing_is_left_behind(ran, notebook_project):
     assert not (notebook_project.experiments / ".run.lock.json").exists()
 
 
-def test_nothing_starts_when_anything_is_wrong(ran, notebook_project):
-    notebook_project.add("20_no_cell", "1", parameters=None)
-    missing = notebook_project.add("21_missing", "1")
-    (notebook_project.root / "notebooks" / "21_missing.ipynb").unlink()
-    wrong = notebook_project.add("22_profile", "1", extra="[profiles.quick]\nrows = 1\n")
-    before = notebook_project.runs("01_good")
-    with pytest.raises(PlanError) as caught:
-        plan_runs(notebook_project, ["01", "20", "21", "22", "nope"], "quick", {"m": "1", "seed": "x"})
-    text = str(caught.value)
-    for said in (
-        "Nothing was started",
-        "01: profile quick\n  There is no parameter m.",
-        "seed must be int, not 'x'",
-        "sizes: tuple[float, ...] = (1.5, 2.5)",
-        "n: int = 3  # rows",
-        "20_no_cell.ipynb has no cell tagged",
-        "21_missing.ipynb does not exist",
-        "22: profile quick\n  There is no parameter rows.",
-        "'nope' is unknown",
-    ):
-        assert said in text
-    assert notebook_project.runs("01_good") == before
-    for folder in (missing, wrong, notebook_project.experiments / "20_no_cell"):
-        shutil.rmtree(folder)
-
-
 def test_a_run_with_changed_parameters_counts_for_no_profile(notebook_project):
     notebook_project.add("30_change", "assert n == 9")
     planned = plan_runs(notebook_project, ["30", "30_change"], "quick", {"n": "9"})
@@ -182,12 +157,6 @@ def test_a_run_with_changed_parameters_counts_for_no_profile(notebook_project):
     assert outcome.result.profile == "custom"
     assert outcome.result.provenance["base_profile"] == "quick"
     assert outcome.result.provenance["changed_parameters"] == ["n"]
-
-
-def test_no_experiments_is_an_error(tmp_path, notebook_project):
-    (tmp_path / "experiments").mkdir()
-    with pytest.raises(PlanError, match="no experiment"):
-        plan_runs(type(notebook_project)(tmp_path), ["all"], "quick", {})
 
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -10,7 +10,8 @@ from lean_agentic.workbench.experiment import Experiment, load_experiments
 from lean_agentic.workbench.parameters import read_parameters
 from lean_agentic.workbench.progress import BarDisplay, Display, PlainDisplay
 from lean_agentic.workbench.project import Project, find_project
-from lean_agentic.workbench.runner import RunOutcome, failure_summary, plan_runs, run_experiments
+from lean_agentic.workbench.run_plan import plan_runs
+from lean_agentic.workbench.runner import RunOutcome, failure_summary, run_experiments
 
 
 @click.command()
