@@ -111,13 +111,14 @@ def read_result(path: Path) -> RunResult:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("schema") != SCHEMA:
             raise ResultError(f"its schema is not {SCHEMA}; run the experiment again")
-        metrics = {name: _metric(entry) for name, entry in content.pop("metrics").items()}
+        metrics = {name: read_metric(entry) for name, entry in content.pop("metrics").items()}
         return RunResult(metrics=metrics, **content)
     except (ResultError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResultError(f"{path} is not a readable result: {error}.") from error
 
 
-def _metric(entry: dict[str, Any]) -> Metric:
+def read_metric(entry: dict[str, Any]) -> Metric:
+    """A metric from its JSON form, in which a spread is a list."""
     spread = entry.pop("spread", None)
     return Metric(spread=None if spread is None else (spread[0], spread[1]), **entry)
 

@@ -18,7 +18,7 @@ from lean_agentic.workbench.progress import Display, Expectation, duration, expe
 from lean_agentic.workbench.project import Project
 from lean_agentic.workbench.provenance import describe_machine, describe_revision, load_average, short_sha
 from lean_agentic.workbench.recorder import RECORD_FILE
-from lean_agentic.workbench.results import EXECUTED_NOTEBOOK, Metric, RunResult
+from lean_agentic.workbench.results import EXECUTED_NOTEBOOK, RunResult, read_metric
 from lean_agentic.workbench.run_folder import RunFolder, RunFolderError, open_run_folder, remove_leftovers
 from lean_agentic.workbench.run_lock import RunLock, run_lock
 from lean_agentic.workbench.run_plan import PlannedRun
@@ -153,7 +153,7 @@ def _result(run: PlannedRun, folder: RunFolder, before: dict[str, Any], usage: U
         experiment=run.experiment.id,
         profile=run.label,
         run=folder.name,
-        metrics={name: Metric(**entry) for name, entry in recorded["metrics"].items()},
+        metrics={name: read_metric(entry) for name, entry in recorded["metrics"].items()},
         provenance=provenance,
         data=recorded["data"],
         tables=recorded["tables"],
