@@ -82,7 +82,7 @@ def _acquire(lock: filelock.BaseFileLock, note: Path, wait: Callable[[str], None
             if wait is None:
                 raise RunLockError(
                     f"Another run is going on ({holder}), and two at once would disturb each other's timings. "
-                    "Wait for it, or add --wait."
+                    "Wait for it (`lean-agentic run --wait` does)."
                 ) from error
             wait(holder)
             time.sleep(POLL_S)

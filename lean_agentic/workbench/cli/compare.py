@@ -16,6 +16,7 @@ from lean_agentic.workbench.compare import CompareError, Comparison, compare, de
 from lean_agentic.workbench.comparison_statistics import P_BELOW, RATIO_ABOVE, Verdict, measurement_text
 from lean_agentic.workbench.errors import WorkbenchError
 from lean_agentic.workbench.project import find_project
+from lean_agentic.workbench.run_lock import run_lock
 
 LOG_EVERY_S = 10.0
 BROKEN = 3
@@ -65,7 +66,8 @@ def command(ctx: click.Context, ref_a: str, ref_b: str, experiment: str, seed: i
     # A cancelled CI job gets SIGTERM; it should leave no more behind than Ctrl-C does.
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        result = compare(project, ref_a, ref_b, experiment, seed=seed, progress=progress)
+        with run_lock(project, f"compare {ref_a} {ref_b} {experiment}"):
+            result = compare(project, ref_a, ref_b, experiment, seed=seed, progress=progress)
     except KeyboardInterrupt as stop:
         signum = signal.Signals(stop.args[0] if stop.args else signal.SIGINT)
         click.echo(f"\nStopped by {signum.name}: no verdict; checkouts and processes are gone.", err=True)
