@@ -115,7 +115,8 @@ def _padded(ends: Range, log: bool) -> Range:
     margin = MARGIN * (high - low) or 0.5 * abs(high) or 0.5
     if log:
         return float(10 ** (low - margin)), float(10 ** (high + margin))
-    return (0.0 if low == 0 else low - margin), (0.0 if high == 0 else high + margin)
+    # Nothing but zeros still needs room above.
+    return (0.0 if low == 0 else low - margin), (0.0 if high == 0 > low else high + margin)
 
 
 def _draw_mark(axes: Axes, placed: Placed) -> None:

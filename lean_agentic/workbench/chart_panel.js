@@ -36,7 +36,7 @@ function decode(series) {
 
 function padded([low, high]) {
   const margin = MARGIN * (high - low) || 0.5 * Math.abs(high) || 0.5;
-  return [low === 0 ? 0 : low - margin, high === 0 ? 0 : high + margin];
+  return [low === 0 ? 0 : low - margin, high === 0 && low < 0 ? 0 : high + margin];
 }
 
 function makeScale({ range, log }, from, to) {

@@ -58,3 +58,10 @@ def test_nothing_to_draw_is_refused(charts: list[Chart]) -> None:
         draw([])
     with pytest.raises(ChartError, match="one column"):
         draw(charts, columns=0)
+
+
+def test_nothing_but_zeros_has_room_above():
+    figure = draw((Chart("Nothing yet", "minute", "requests", (Series("all", [0], [0], "points"),)),))
+    (axes,) = figure.axes
+    assert axes.get_xlim()[0] < axes.get_xlim()[1]
+    assert axes.get_ylim()[0] == 0 < axes.get_ylim()[1]

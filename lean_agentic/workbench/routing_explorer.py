@@ -1,0 +1,70 @@
+"""The live part of the routing notebook: controls on one side, the replay of every policy on the other.
+
+In: a `RoutingStudy`. Out: a widget. Each change replays all policies on all requests; nothing is precomputed.
+"""
+
+from __future__ import annotations
+
+from lean_agentic.multi_lane.bound import BoundVerdict
+from lean_agentic.multi_lane.study import Replayed, RoutingStudy, Setting
+from lean_agentic.workbench.controls import Control, choice, slider, toggle
+from lean_agentic.workbench.explorer import Explorer, View, explore
+from lean_agentic.workbench.routing_charts import POLICIES, routing_charts, routing_table
+
+
+def routing_explorer(study: RoutingStudy, start: Setting) -> Explorer:
+    """Make the explorer, its controls at `start`."""
+    dearest = _dearest(study, start)
+
+    def compute(
+        budget: float, latency_target: float, quality_floor: float, local_throughput: float, traffic: float,
+        shares_of: str, **down: bool,
+    ) -> View:  # fmt: skip
+        setting = Setting(
+            latency_target_s=latency_target,
+            quality_floor=quality_floor,
+            budget_usd=budget,
+            local_tokens_per_s=local_throughput,
+            traffic_multiplier=traffic,
+            down=tuple(name for name, is_down in down.items() if is_down),
+        )
+        replayed = study.replay(setting)
+        return View(routing_charts(replayed, shares_of), routing_table(replayed), summary(replayed))
+
+    return explore(compute, _controls(study, start, dearest))
+
+
+def summary(replayed: Replayed) -> str:
+    """One sentence on the dual policy, read aloud when a control moves."""
+    dual, saved = replayed.summaries["dual"], replayed.savings.of("dual", "anthropic only").share
+    bound = replayed.bound
+    reach = (
+        f"; the bound is ${bound.cost_usd:,.2f}"
+        if bound.verdict is BoundVerdict.OPTIMAL
+        else f"; {bound.verdict.value}"
+    )
+    return (
+        f"Dual policy: ${dual.cost_usd:,.2f} for {dual.requests:,} requests, {saved:.1%} below anthropic only, "
+        f"{dual.quality_kept:.1%} of quality kept, {dual.missed:.2%} of targets missed{reach}."
+    )
+
+
+def _dearest(study: RoutingStudy, start: Setting) -> float:
+    """Dollars that buy every request on the dearest lane, failures included: a budget that never binds."""
+    most = max(outcome.cost_usd.sum() for outcome in study.replay(start).outcomes)
+    return float(10 * (1 + 1.2 * most // 10))
+
+
+def _controls(study: RoutingStudy, start: Setting, dearest: float) -> dict[str, Control]:
+    budget = min(start.budget_usd, dearest)
+    return {
+        "budget": slider("Budget", budget, 0, dearest, dearest / 100, format="${:,.0f}"),
+        "latency_target": slider("Latency target", start.latency_target_s, 1, 40, 0.5, format="{:.1f} s"),
+        "quality_floor": slider("Quality floor", start.quality_floor, 0.7, 1.0, 0.01, format="{:.0%}"),
+        "local_throughput": slider(
+            "Local throughput", start.local_tokens_per_s, 25, 2000, 25, format="{:,.0f} tokens/s"
+        ),
+        "traffic": slider("Traffic multiplier", start.traffic_multiplier, 0.25, 8, 0.25, format="{:.2f}x"),
+        "shares_of": choice("Lane shares of", POLICIES, "dual"),
+        **{lane.name: toggle(f"Outage of {lane.name}", lane.name in start.down) for lane in study.lanes},
+    }
