@@ -76,33 +76,22 @@ def learn_epsilon(memory: Floats, request: Floats, lane: int, gain: float) -> No
 
 
 @compiled
-def feature(index: int, request: Floats, row: Floats) -> float:
-    """One of the features of a request on a lane, each of order 1."""
-    if index == 0:
-        return 1.0
-    if index == 1:
-        return float(row[QUALITY])
-    if index == 2:
-        return float(row[P_LATE])
-    if index == 3:
-        return float(10.0 * row[COST])
-    if index == 4:
-        return float(row[HEALTH])
-    if index == 5:
-        return float(request[CONTEXT] / 1024.0)
-    return float(request[PRIORITY] / (_CLASSES - 1))
+def features(request: Floats, row: Floats) -> tuple[float, ...]:
+    """Of a request on a lane, `FEATURES` numbers of order 1."""
+    length, urgency = request[CONTEXT] / 1024.0, request[PRIORITY] / (_CLASSES - 1)
+    return 1.0, row[QUALITY], row[P_LATE], 10.0 * row[COST], row[HEALTH], length, urgency
 
 
 @compiled
-def upper_bound(alpha: float, ridge: Floats, request: Floats, row: Floats) -> float:
+def upper_bound(alpha: float, ridge: Floats, x: tuple[float, ...]) -> float:
     """Estimated reward of a lane plus alpha deviations of the estimate."""
     mean, variance = 0.0, 0.0
     for i in range(FEATURES):
         projected = 0.0
         for j in range(FEATURES):
-            projected += ridge[_INVERSE + FEATURES * i + j] * feature(j, request, row)
+            projected += ridge[_INVERSE + FEATURES * i + j] * x[j]
         mean += projected * ridge[_TARGET + i]
-        variance += projected * feature(i, request, row)
+        variance += projected * x[i]
     return mean + alpha * math.sqrt(max(variance, 0.0))
 
 
@@ -113,7 +102,7 @@ def choose_linucb(settings: Floats, memory: Floats, request: Floats, view: Float
     best, best_bound = -1, -math.inf
     for lane in range(len(view)):
         if rank_of(view[lane]) == best_rank:
-            bound = upper_bound(settings[0], memory[lane], request, view[lane])
+            bound = upper_bound(settings[0], memory[lane], features(request, view[lane]))
             if bound > best_bound:
                 best, best_bound = lane, bound
     return best
@@ -122,14 +111,14 @@ def choose_linucb(settings: Floats, memory: Floats, request: Floats, view: Float
 @compiled
 def learn_linucb(memory: Floats, request: Floats, row: Floats, lane: int, gain: float) -> None:
     """Sherman-Morrison: (A + xx')^-1 = A^-1 - (A^-1 x)(A^-1 x)' / (1 + x'A^-1 x)."""
-    ridge = memory[lane]
+    ridge, x = memory[lane], features(request, row)
     projected = np.zeros(FEATURES)
     scale = 1.0
     for i in range(FEATURES):
         for j in range(FEATURES):
-            projected[i] += ridge[_INVERSE + FEATURES * i + j] * feature(j, request, row)
-        scale += projected[i] * feature(i, request, row)
+            projected[i] += ridge[_INVERSE + FEATURES * i + j] * x[j]
+        scale += projected[i] * x[i]
     for i in range(FEATURES):
         for j in range(FEATURES):
             ridge[_INVERSE + FEATURES * i + j] -= projected[i] * projected[j] / scale
-        ridge[_TARGET + i] += gain * feature(i, request, row)
+        ridge[_TARGET + i] += gain * x[i]

@@ -123,23 +123,28 @@ def window_errors(predicted_usd: Floats, actual_usd: Floats, window: int) -> Flo
     return errors
 
 
-def cost_variance(outcome: Outcome, window: int = 100) -> CostVariance:
-    """Judge the predicted costs of an outcome.
+def billed_costs(outcome: Outcome) -> tuple[Floats, Floats]:
+    """Predicted and actual dollars of the billed requests, (m,) each, in the order in which they were over.
 
     Actual is everything billed for a request, its failed attempts included, against the prediction for the lane
     that answered: what a failure cost and nobody predicted counts as error, and so does the bill of a request that
-    was never answered (predicted 0). Billed requests are those with a cost or a predicted cost, in the order in
-    which they were over.
+    was never answered (predicted 0). Billed requests are those with a cost or a predicted cost.
+    """
+    billed = (outcome.cost_usd > 0) | (outcome.predicted_cost_usd > 0)
+    order = np.argsort(outcome.finish_s[billed], kind="stable")
+    return outcome.predicted_cost_usd[billed][order], outcome.cost_usd[billed][order]
+
+
+def cost_variance(outcome: Outcome, window: int = 100) -> CostVariance:
+    """Judge the predicted costs of an outcome: `window_errors` over its `billed_costs`.
 
     Raises
     ------
     LaneError
         The window is below 1.
     """
-    billed = (outcome.cost_usd > 0) | (outcome.predicted_cost_usd > 0)
-    order = np.argsort(outcome.finish_s[billed], kind="stable")
-    errors = window_errors(outcome.predicted_cost_usd[billed][order], outcome.cost_usd[billed][order], window)
+    predicted, actual = billed_costs(outcome)
+    errors = window_errors(predicted, actual, window)
     counted = errors[~np.isnan(errors)]
     p95, median = np.percentile(counted, (95, 50)).tolist() if len(counted) else (math.nan, math.nan)
-    unbilled = len(outcome) - int(billed.sum())
-    return CostVariance(p95, median, window, len(counted), len(errors) - len(counted), unbilled)
+    return CostVariance(p95, median, window, len(counted), len(errors) - len(counted), len(outcome) - len(actual))

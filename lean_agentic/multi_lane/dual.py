@@ -27,7 +27,7 @@ LEAST_PRICE, MOST_PRICE = 1e-2, 1e3
 """Range of a multiplier, in mean costs of a request on the dearest lane."""
 
 
-BUDGET_STEP, LATENCY_STEP, QUALITY_STEP = 0.05, 0.4, 0.3
+BUDGET_STEP, LATENCY_STEP, QUALITY_STEP = 0.05, 1.0, 0.3
 """Steps of the multipliers during a replay, the last two in mean costs of a request on the dearest lane."""
 
 

@@ -14,8 +14,8 @@ prediction so far.
 
 In: `settings` [step_budget, step_latency, step_quality, share of best quality, miss rate aimed at, budget_usd,
 requests] and
-`memory` (1, 7), changed by learning: [lambda_budget, lambda_latency, lambda_quality, dollars spent, requests over, mean
-surprise of the best lane's answers, its weight].
+`memory` (1, 8), changed by learning: [lambda_budget, lambda_latency, lambda_quality, dollars spent, requests over, mean
+surprise of the best lane's answers, its weight, dollars a request of late].
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from lean_agentic.multi_lane.compiled import compiled
 from lean_agentic.multi_lane.program import Feedback
 from lean_agentic.multi_lane.workload import Floats
 
-BUDGET, LATENCY_PRICE, QUALITY_PRICE, SPENT, REQUESTS_OVER, SURPRISE, SURPRISE_WEIGHT = range(7)
-DUAL_MEMORY = 7
+BUDGET, LATENCY_PRICE, QUALITY_PRICE, SPENT, REQUESTS_OVER, SURPRISE, SURPRISE_WEIGHT, PACE = range(8)
+DUAL_MEMORY = 8
 HIGHEST_BUDGET_PRICE = 100.0
+PACE_STEP = 0.02
+"""The pace of spending runs over about the latest 50 requests."""
 MISS_AIM = 0.8
 """Share of the miss rate that is aimed at: steps alone would end above it as often as below."""
 PRIOR_ANSWERS = 50.0
@@ -69,14 +71,14 @@ def learn_dual(settings: Floats, memory: Floats, request: Floats, row: Floats, l
     prices[LATENCY_PRICE] = max(0.0, prices[LATENCY_PRICE] + settings[1] * (feedback.missed - settings[4]))
     prices[REQUESTS_OVER] += 1.0
     if settings[5] < math.inf:
-        pace_budget(settings, prices)
+        pace_budget(settings, prices, feedback.cost_usd)
 
 
 @compiled
-def pace_budget(settings: Floats, prices: Floats) -> None:
-    """Compare the pace of spending so far with what is left of the budget for the rest of the horizon."""
+def pace_budget(settings: Floats, prices: Floats, cost_usd: float) -> None:
+    """Compare the pace of spending of late with what is left of the budget for the rest of the horizon."""
     left = max(settings[6] - prices[REQUESTS_OVER], 1.0)
     allowance = max(settings[5] - prices[SPENT], 1e-9) / left
-    pace = prices[SPENT] / prices[REQUESTS_OVER]
-    step = settings[0] * min(max(pace / allowance - 1.0, -1.0), 1.0)
+    prices[PACE] += max(1.0 / prices[REQUESTS_OVER], PACE_STEP) * (cost_usd - prices[PACE])
+    step = settings[0] * min(max(prices[PACE] / allowance - 1.0, -1.0), 1.0)
     prices[BUDGET] = min(max(0.0, prices[BUDGET] + step), HIGHEST_BUDGET_PRICE)

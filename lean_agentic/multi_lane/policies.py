@@ -208,7 +208,7 @@ class Dual:
     margin: float = 0.6
     """Over the square root of the number of requests: the share aimed for above the quality floor, because the best
     lane's answers to requests that it never got stay unknown; about one and a half standard errors of a share."""
-    steps: tuple[float, float, float] = (0.05, 0.05, 0.04)
+    steps: tuple[float, float, float] = (0.05, 0.15, 0.04)
     """Subgradient steps of the budget's, the latency's and the quality's multiplier; 0 freezes one."""
     name: str = "dual"
 
