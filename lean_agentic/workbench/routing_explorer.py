@@ -36,16 +36,14 @@ def routing_explorer(study: RoutingStudy, start: Setting) -> Explorer:
 
 def summary(replayed: Replayed) -> str:
     """One sentence on the dual policy, read aloud when a control moves."""
-    dual, saved = replayed.summaries["dual"], replayed.savings.of("dual", "anthropic only").share
+    dual, saving = replayed.summaries["dual"], replayed.savings.of("dual", "anthropic only")
+    # With anthropic down there is no bill to save against.
+    saved = f"{saving.share:.1%} below anthropic only, " if saving.against.cost_usd > 0 else ""
     bound = replayed.bound
-    reach = (
-        f"; the bound is ${bound.cost_usd:,.2f}"
-        if bound.verdict is BoundVerdict.OPTIMAL
-        else f"; {bound.verdict.value}"
-    )
+    reach = f"the bound is ${bound.cost_usd:,.2f}" if bound.verdict is BoundVerdict.OPTIMAL else bound.verdict.value
     return (
-        f"Dual policy: ${dual.cost_usd:,.2f} for {dual.requests:,} requests, {saved:.1%} below anthropic only, "
-        f"{dual.quality_kept:.1%} of quality kept, {dual.missed:.2%} of targets missed{reach}."
+        f"Dual policy: ${dual.cost_usd:,.2f} for {dual.requests:,} requests, {saved}{dual.quality_kept:.1%} of quality "
+        f"kept, {dual.missed:.2%} of targets missed; {reach}."
     )
 
 
@@ -61,9 +59,7 @@ def _controls(study: RoutingStudy, start: Setting, dearest: float) -> dict[str, 
         "budget": slider("Budget", budget, 0, dearest, dearest / 100, format="${:,.0f}"),
         "latency_target": slider("Latency target", start.latency_target_s, 1, 40, 0.5, format="{:.1f} s"),
         "quality_floor": slider("Quality floor", start.quality_floor, 0.7, 1.0, 0.01, format="{:.0%}"),
-        "local_throughput": slider(
-            "Local throughput", start.local_tokens_per_s, 25, 2000, 25, format="{:,.0f} tokens/s"
-        ),
+        "local_throughput": slider("Local throughput", start.local_tokens_per_s, 25, 2000, 25, format="{:,.0f} tok/s"),
         "traffic": slider("Traffic multiplier", start.traffic_multiplier, 0.25, 8, 0.25, format="{:.2f}x"),
         "shares_of": choice("Lane shares of", POLICIES, "dual"),
         **{lane.name: toggle(f"Outage of {lane.name}", lane.name in start.down) for lane in study.lanes},

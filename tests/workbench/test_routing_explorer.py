@@ -55,8 +55,11 @@ def test_the_choice_changes_whose_lanes_are_shown(explorer: Explorer) -> None:
 
 def test_a_lane_that_is_down_bills_nothing(explorer: Explorer) -> None:
     assert cost(explorer, "anthropic only") > 0
+    assert "below anthropic only" in explorer.view.summary
     explorer.controls["anthropic"].value = True
     assert cost(explorer, "anthropic only") == 0
+    assert "below anthropic only" not in explorer.view.summary
+    assert "nan" not in explorer.view.summary
 
 
 def test_the_summary_says_when_the_floor_is_out_of_reach(study: RoutingStudy) -> None:
