@@ -13,10 +13,12 @@ taken were from those predicted, waiting included: measured latency is too heavy
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from lean_agentic.multi_lane.compiled import compiled
+from lean_agentic.multi_lane.lanes import Lane
 from lean_agentic.multi_lane.workload import Floats
 
 # Columns of a view: (k, VIEW_COLUMNS), one row a lane.
@@ -43,6 +45,8 @@ HEALTH_STEP = 0.3
 """Two failures in a row make a healthy lane believed down, one does not."""
 RECOVERY_S = 30.0
 """Time constant with which an unheard-of lane is believed healthy again."""
+PRIOR_ATTEMPTS = 10.0
+"""What is believed before anything was seen weighs as much as so many attempts."""
 SPEED_STEP = 0.02
 SPREAD_STEP = 0.001
 
@@ -55,21 +59,22 @@ _BIN_WIDTH = (_HIGHEST - _LOWEST) / _BINS
 BELIEF_COLUMNS = _HISTOGRAM + _BINS
 
 
-def initial_beliefs(lanes: int) -> Floats:
-    """Beliefs before anything was seen: healthy, 1 s to the first token, 30 ms a token, times right within a factor 2.
+def initial_beliefs(lanes: Sequence[Lane]) -> Floats:
+    """Beliefs before anything was seen: healthy, of each lane's typical speed, times right within a factor 2.
 
     Returns
     -------
-    (lanes, BELIEF_COLUMNS)
+    (k, BELIEF_COLUMNS)
     """
-    beliefs = np.zeros((lanes, BELIEF_COLUMNS))
+    beliefs = np.zeros((len(lanes), BELIEF_COLUMNS))
     beliefs[:, _HEALTH] = 1.0
-    beliefs[:, _TTFT], beliefs[:, _INTER_TOKEN] = 1.0, 0.03
-    # The prior counts as ten observations spread like a normal curve of log ratios with deviation log 2.
+    beliefs[:, _TTFT] = [lane.typical_ttft_s for lane in lanes]
+    beliefs[:, _INTER_TOKEN] = [1.0 / lane.typical_tokens_per_s for lane in lanes]
+    # Ratios of times spread like a normal curve of their logarithms with deviation log 2.
     centre = _LOWEST + _BIN_WIDTH * (np.arange(_BINS) + 0.5)
     weight = np.exp(-0.5 * (centre / math.log(2)) ** 2)
     beliefs[:, _HISTOGRAM:] = weight / weight.sum()
-    beliefs[:, _RATIOS_SEEN] = 10.0
+    beliefs[:, _SPEEDS_SEEN] = beliefs[:, _RATIOS_SEEN] = PRIOR_ATTEMPTS
     return beliefs
 
 

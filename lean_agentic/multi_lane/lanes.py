@@ -6,6 +6,7 @@ take theirs from a price list.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,10 @@ class Lane:
     """How many may wait; one more is refused at once."""
     quality: float = 1.0
     """Mean share of right answers, where no data says it per prompt."""
+    typical_ttft_s: float = 1.0
+    """Seconds to the first token that a router expects before it has served a request."""
+    typical_tokens_per_s: float = 30.0
+    """Tokens a second after the first that a router expects before it has served a request."""
 
     def __post_init__(self) -> None:
         if self.price_per_1k < 0:
@@ -46,13 +51,23 @@ class Lane:
                 raise LaneError(f"{self.name}: {field} is a share between 0 and 1, not {value}.")
         if self.mean_outage_s <= 0 or self.requests_per_minute <= 0 or self.burst < 1:
             raise LaneError(f"{self.name}: outage length, rate limit and burst must be positive.")
+        if not (0 < self.typical_ttft_s < math.inf and 0 < self.typical_tokens_per_s < math.inf):
+            raise LaneError(f"{self.name}: typical_ttft_s and typical_tokens_per_s must be positive and finite.")
         if self.servers < 0 or self.queue_limit < 0:
             raise LaneError(f"{self.name}: servers and queue_limit cannot be negative.")
 
 
-ONNX_LOCAL = Lane("onnx_local", 0.0, availability=0.9995, servers=1, queue_limit=16)
-ANTHROPIC = Lane("anthropic", 0.10, availability=0.999, failure_rate=0.002, requests_per_minute=2000)
-OPENROUTER = Lane("openrouter", 0.05, availability=0.995, failure_rate=0.01, requests_per_minute=1000)
+ONNX_LOCAL = Lane(
+    "onnx_local", 0.0, availability=0.9995, servers=1, queue_limit=16, typical_ttft_s=0.02, typical_tokens_per_s=400
+)
+ANTHROPIC = Lane(
+    "anthropic", 0.10, availability=0.999, failure_rate=0.002, requests_per_minute=2000, typical_ttft_s=0.22,
+    typical_tokens_per_s=270,
+)  # fmt: skip
+OPENROUTER = Lane(
+    "openrouter", 0.05, availability=0.995, failure_rate=0.01, requests_per_minute=1000, typical_ttft_s=0.64,
+    typical_tokens_per_s=87,
+)  # fmt: skip
 NOMINAL_LANES = (ONNX_LOCAL, ANTHROPIC, OPENROUTER)
 
 

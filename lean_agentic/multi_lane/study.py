@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+
+import numpy as np
 
 from lean_agentic.multi_lane.bound import Bound, lower_bound
 from lean_agentic.multi_lane.dual import fit_dual
@@ -160,7 +162,7 @@ class RoutingStudy:
     def scenario(self, setting: Setting) -> Scenario:
         """What the held-out requests meet."""
         return Scenario(
-            lanes=self.lanes,
+            lanes=self._lanes(setting),
             latency_target_s=setting.latency_target_s,
             budget_usd=setting.budget_usd,
             quality_floor=setting.quality_floor,
@@ -184,6 +186,17 @@ class RoutingStudy:
         workload, scenario = self.test(setting), self.scenario(setting)
         outcomes = tuple(simulate(workload, scenario, policy) for policy in self.policies(setting))
         return Replayed(workload, scenario, outcomes)
+
+    def _lanes(self, setting: Setting) -> tuple[Lane, ...]:
+        """The lanes with the medians of their profiles as typical speeds: what a router knows from earlier traffic."""
+        known = []
+        for lane in self.lanes:
+            profile = self.sources.latencies[lane.name]
+            if lane.servers:
+                profile = profile.scaled_to(setting.local_tokens_per_s)
+            first_s = float(np.median(profile.ttft_s))
+            known.append(replace(lane, typical_ttft_s=first_s, typical_tokens_per_s=profile.tokens_per_s))
+        return tuple(known)
 
     def _fit(self, setting: Setting) -> Dual:
         return fit_dual(self.train(setting), self.scenario(setting))

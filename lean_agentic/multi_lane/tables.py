@@ -153,7 +153,7 @@ def build_world(workload: Workload, scenario: Scenario) -> World:
         outages=np.concatenate(outages),
         line=np.zeros((k, max(1, int(lanes["queue_limit"].max()))), dtype=np.int64),
         server_ends=np.full((k, max(1, int(lanes["servers"].max()))), -np.inf),
-        beliefs=initial_beliefs(k),
+        beliefs=initial_beliefs(scenario.lanes),
         token_memory=token_memory(),
         ledger=_ledger(scenario),
         events=event_queue(n),

@@ -26,6 +26,8 @@ def test_the_nominal_lanes_carry_the_specified_prices():
         {"burst": 0},
         {"servers": -1},
         {"queue_limit": -1},
+        {"typical_ttft_s": 0},
+        {"typical_tokens_per_s": float("inf")},
     ],
 )
 def test_refuses_what_cannot_be(change):

@@ -48,6 +48,19 @@ def test_another_seed_gives_other_prompts(sources: Sources, study: RoutingStudy)
     assert set(other.test_quality.prompts) != set(study.test_quality.prompts)
 
 
+def test_policies_start_from_the_median_speeds_of_the_profiles(study: RoutingStudy) -> None:
+    slow, fast = (study.scenario(Setting(local_tokens_per_s=speed)).lanes for speed in (100, 400))
+    for lane, profile in (
+        (fast[1], study.sources.latencies["anthropic"]),
+        (fast[2], study.sources.latencies["openrouter"]),
+    ):
+        assert lane.typical_ttft_s == np.median(profile.ttft_s)
+        assert lane.typical_tokens_per_s == pytest.approx(1 / np.median(profile.inter_token_s))
+    assert slow[1:] == fast[1:]
+    assert slow[0].typical_tokens_per_s == pytest.approx(100)
+    assert slow[0].typical_ttft_s == pytest.approx(4 * fast[0].typical_ttft_s)
+
+
 def test_a_forced_outage_reaches_the_replay_and_not_the_fit(study: RoutingStudy) -> None:
     calm, down = Setting(), Setting(down=("anthropic",))
     assert study.policies(calm)[-1] == study.policies(down)[-1]
