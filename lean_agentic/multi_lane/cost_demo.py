@@ -1,10 +1,10 @@
 """The specification's cost demo: ten requests of 1,000 tokens at nominal prices, three ways to send them.
 
 anthropic-only costs $1.0000 and openrouter-only $0.5000; adaptive (the weighted score) must cost $0.6000 or less.
-The lanes here never fail and answer at fixed speeds, which the router knows, so that the sums can be checked by hand:
-low priority goes to onnx_local, medium and high to openrouter, critical to anthropic, $0.6000 in all. Each lane's quality
-is its mean share of right answers in RouteLLM's GSM8K evaluation (the middle lane: halfway), because a price
-without a quality says nothing.
+The lanes here never fail and answer at fixed speeds, which the router knows, so that the sums can be checked by
+hand: low priority goes to onnx_local, medium and high to openrouter, critical to anthropic, $0.6000 in all. Each
+lane's quality is its mean share of right answers in RouteLLM's GSM8K evaluation (the middle lane: halfway), because a
+price without a quality says nothing.
 """
 
 from __future__ import annotations
