@@ -61,3 +61,10 @@ def test_environment_yml_installs_exactly_this_project_under_the_pins() -> None:
 def test_torch_is_pinned_alike_everywhere() -> None:
     (torch,) = (requirement for requirement in DIRECT if requirement.name == "torch")
     assert str(torch.specifier) == str(PINS["torch"].specifier) == "==2.13.0"
+
+
+def test_continuous_integration_runs_the_test_command_of_the_readme() -> None:
+    commands = [line.split("#")[0].strip() for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert "make test" in commands
+    assert script[-1] == "make test"
