@@ -46,7 +46,7 @@ def table_cost(page: Page, policy: str) -> float:
 
 
 def test_a_reader_moves_the_routing_study(run_notebook: Callable, artefacts: Path) -> None:
-    opened = run_notebook(NOTEBOOK, width=1360, height=1500)
+    opened = run_notebook(NOTEBOOK, width=1360, height=1300)
     page = opened.page
     explorer = page.locator(".widget-vbox").first
     explorer.scroll_into_view_if_needed()
@@ -55,7 +55,7 @@ def test_a_reader_moves_the_routing_study(run_notebook: Callable, artefacts: Pat
         expect(page.get_by_role("slider", name=name, exact=True)).to_be_visible()
     cost, anthropic = number(page.locator(DUAL_COST)), table_cost(page, "anthropic only")
     assert cost == pytest.approx(table_cost(page, "dual"), abs=0.01)
-    explorer.screenshot(path=artefacts / "routing_costs.png")
+    page.screenshot(path=artefacts / "routing_costs.png")
 
     press(page, "Quality floor", *["ArrowLeft"] * 5)
     expect(page.get_by_role("slider", name="Quality floor", exact=True)).to_have_attribute("aria-valuetext", "90%")
@@ -76,6 +76,6 @@ def test_a_reader_moves_the_routing_study(run_notebook: Callable, artefacts: Pat
     )
     assert table_cost(page, "anthropic only") == 0, "a lane that is down bills nothing"
     opened.set_theme("JupyterLab Dark")
-    explorer.screenshot(path=artefacts / "routing_costs_outage_dark.png")
+    page.screenshot(path=artefacts / "routing_costs_outage_dark.png")
     expect(page.get_by_role("alert")).to_have_text("")
     assert opened.errors == []
