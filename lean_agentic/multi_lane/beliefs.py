@@ -29,7 +29,9 @@ COST = 3  # predicted dollars
 LATENCY = 4  # predicted seconds from now to the last token, waiting included
 P_LATE = 5  # believed chance of missing the request's target
 QUALITY = 6  # predicted quality
-VIEW_COLUMNS = 7
+SERVER_S = 7  # predicted seconds of a server's time; 0 on a lane without servers of its own
+LOAD = 8  # share of its servers and places in line that are taken; 0 on a lane without
+VIEW_COLUMNS = 9
 
 # Entries of a request vector: (REQUEST_COLUMNS,).
 CONTEXT = 0  # tokens in the prompt

@@ -1,11 +1,14 @@
-"""Fits the multipliers of the dual policy on a training workload, by simulation.
+"""Fits the multipliers of the dual policy on a training workload: from its fluid relaxation, then by simulation.
 
 In: a training `Workload` and a `Scenario` with quality floor and miss rate. Out: a `Dual` policy whose multipliers keep
 both on the training workload at little cost.
 
-Cost and quality rise with lambda_quality, and misses fall with lambda_latency; so each is the least value that keeps
-its constraint while the other stands still, found by bisection, in turns. The budget's multiplier starts at 0: how
-tight a budget is depends on the horizon it is spent over, and the pacing during the replay finds out.
+The fluid relaxation says what quality and server time are worth where nothing waits or fails and predictions are
+true; replays then correct the price of quality, server prices following it, until the answers that come back keep the
+floor. A missed target is charged with the cost of a request on the dearest lane, which changes nothing while nothing is
+late; where replays miss more targets than allowed, a higher price is searched and the price of quality corrected again.
+The budget's multiplier starts at 0: how tight a budget is depends on
+the horizon it is spent over, and the pacing during the replay finds out.
 """
 
 from __future__ import annotations
@@ -15,24 +18,28 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lean_agentic.multi_lane.errors import LaneError
+from lean_agentic.multi_lane.fluid import FluidRelaxation
 from lean_agentic.multi_lane.policies import Dual
 from lean_agentic.multi_lane.scenario import Scenario
 from lean_agentic.multi_lane.simulator import simulate
 from lean_agentic.multi_lane.workload import Outcome, Workload
 
 ROUNDS = 2
-HALVINGS = 7
-"""Of the range below in logarithms: to about 9%."""
 LEAST_PRICE, MOST_PRICE = 1e-2, 1e3
 """Range of a multiplier, in mean costs of a request on the dearest lane."""
+FIRST_MISS_PRICE = 1.0
+"""Likewise: where the search for it begins, and ends if that keeps the miss rate."""
+QUALITY_FACTOR, MISS_FACTOR = 1.3, 4.0
+"""First step of a search, as a factor; the price of quality is nearly right before it."""
+HALVINGS = 2
+"""After a price that keeps the constraint and one that does not are found: to 7% for quality."""
 
-
-BUDGET_STEP, LATENCY_STEP, QUALITY_STEP = 0.05, 1.0, 0.3
+BUDGET_STEP, LATENCY_STEP, QUALITY_STEP = 0.05, 1.0, 0.1
 """Steps of the multipliers during a replay, the last two in mean costs of a request on the dearest lane."""
 
 
 def fit_dual(train_workload: Workload, scenario: Scenario) -> Dual:
-    """Multipliers that keep the quality floor and the miss rate on the training workload at least cost.
+    """Multipliers that keep the quality floor and the miss rate on the training workload at little cost.
 
     The floor counts against the lane with the best mean quality in the training workload, as if nothing failed there.
     Where a constraint cannot be kept at any price, the multiplier that comes closest is taken.
@@ -44,37 +51,79 @@ def fit_dual(train_workload: Workload, scenario: Scenario) -> Dual:
     """
     if len(train_workload) == 0:
         raise LaneError("The dual policy needs training requests; the training workload has none.")
-    no_budget = replace(scenario, budget_usd=float("inf"))
-    dearest = max(lane.price_per_1k for lane in scenario.lanes)
-    tokens = train_workload.context_tokens + train_workload.generated_tokens
-    unit = max(dearest * float(tokens.mean()) / 1000.0, 1e-9)
-    dual = Dual(lambda_latency=unit, lambda_quality=unit, steps=(BUDGET_STEP, LATENCY_STEP * unit, QUALITY_STEP * unit))
-    floor = dual.quality_share(scenario, len(train_workload)) * float(train_workload.quality.mean(axis=0).max())
-
-    def replay(changed: Dual) -> Outcome:
-        return simulate(train_workload, no_budget, replace(changed, steps=(0.0, 0.0, 0.0)))
-
-    def lacking_quality(price: float, fitted: Dual) -> float:
-        return floor - float(replay(replace(fitted, lambda_quality=price * unit)).quality.mean())
-
-    def excess_misses(price: float, fitted: Dual) -> float:
-        return float(replay(replace(fitted, lambda_latency=price * unit)).missed.mean()) - scenario.max_miss_rate
-
+    trial = _Trial(train_workload, replace(scenario, budget_usd=math.inf))
+    miss_price = FIRST_MISS_PRICE * trial.unit
+    quality_price = trial.fluid_quality_price(miss_price)
     for _ in range(ROUNDS):
-        dual = replace(dual, lambda_quality=unit * _least_price(lacking_quality, dual))
-        dual = replace(dual, lambda_latency=unit * _least_price(excess_misses, dual))
-    return dual
+        quality_price = trial.least_quality_price(quality_price, miss_price)
+        if trial.excess_misses(quality_price, miss_price) <= 0:
+            break
+        miss_price = trial.least_miss_price(quality_price, miss_price)
+    return trial.dual(quality_price, miss_price)
 
 
-def _least_price(excess: Callable[[float, Dual], float], dual: Dual) -> float:
-    """The least price at which a constraint's excess is not positive, or the price of the smallest excess seen."""
-    seen = {LEAST_PRICE: excess(LEAST_PRICE, dual)}
-    if seen[LEAST_PRICE] <= 0:
-        return LEAST_PRICE
-    low, high = LEAST_PRICE, MOST_PRICE
-    for _ in range(HALVINGS):
+class _Trial:
+    """Replays of the training workload at fixed multipliers."""
+
+    def __init__(self, workload: Workload, scenario: Scenario) -> None:
+        self.workload, self.scenario = workload, scenario
+        self.fluid = FluidRelaxation.build(workload, scenario)
+        self.unit = self.fluid.unit
+        self.share = Dual().quality_share(scenario, len(workload))
+        self.floor = self.share * float(workload.quality.mean(axis=0).max())
+        self._replayed: dict[tuple[float, float], Outcome] = {}
+
+    def dual(self, quality_price: float, miss_price: float) -> Dual:
+        return Dual(
+            lambda_latency=miss_price,
+            lambda_quality=quality_price,
+            server_prices=tuple(self.fluid.server_prices(quality_price, miss_price).tolist()),
+            steps=(BUDGET_STEP, LATENCY_STEP * self.unit, QUALITY_STEP * self.unit),
+        )
+
+    def replay(self, quality_price: float, miss_price: float) -> Outcome:
+        at = quality_price, miss_price
+        if at not in self._replayed:
+            frozen = replace(self.dual(*at), steps=(0.0, 0.0, 0.0))
+            self._replayed[at] = simulate(self.workload, self.scenario, frozen)
+        return self._replayed[at]
+
+    def fluid_quality_price(self, miss_price: float) -> float:
+        """Where the search begins: at the price that keeps the floor by predictions alone."""
+        predicted = self.share * float(self.workload.predicted_quality.mean(axis=0).max())
+        return self.fluid.quality_price(predicted, miss_price)
+
+    def excess_misses(self, quality_price: float, miss_price: float) -> float:
+        return float(self.replay(quality_price, miss_price).missed.mean()) - self.scenario.max_miss_rate
+
+    def least_quality_price(self, start: float, miss_price: float) -> float:
+        def lacking(price: float) -> float:
+            return self.floor - float(self.replay(price, miss_price).quality.mean())
+
+        return _least_price(lacking, start, QUALITY_FACTOR, self.unit)
+
+    def least_miss_price(self, quality_price: float, start: float) -> float:
+        return _least_price(lambda price: self.excess_misses(quality_price, price), start, MISS_FACTOR, self.unit)
+
+
+def _least_price(excess: Callable[[float], float], start: float, factor: float, unit: float) -> float:
+    """The least price found at which a constraint's excess is not positive, or that of the smallest excess seen.
+
+    From `start` by growing factors to the other side of the constraint, then `HALVINGS` back between the two.
+    """
+    seen = {start: excess(start)}
+    low = high = start
+    if seen[start] <= 0:
+        while seen[low] <= 0 and low > LEAST_PRICE * unit:
+            high, low, factor = low, max(low / factor, LEAST_PRICE * unit), factor**2
+            seen[low] = excess(low)
+    else:
+        while seen[high] > 0 and high < MOST_PRICE * unit:
+            low, high, factor = high, min(high * factor, MOST_PRICE * unit), factor**2
+            seen[high] = excess(high)
+    for _ in range(HALVINGS if seen[low] > 0 >= seen[high] else 0):
         middle = math.sqrt(low * high)
-        seen[middle] = excess(middle, dual)
+        seen[middle] = excess(middle)
         low, high = (low, middle) if seen[middle] <= 0 else (middle, high)
     kept = [price for price, value in seen.items() if value <= 0]
     return min(kept) if kept else min(seen, key=lambda price: (seen[price], price))

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import math
 
-from lean_agentic.multi_lane.beliefs import BEST_QUALITY, CONTEXT, OPEN, PRIORITY, ROOM, SLACK, TOKENS, describe_lane
+from lean_agentic.multi_lane.beliefs import (
+    BEST_QUALITY,
+    CONTEXT,
+    LATENCY,
+    LOAD,
+    OPEN,
+    PRIORITY,
+    ROOM,
+    SERVER_S,
+    SLACK,
+    TOKENS,
+    describe_lane,
+)
 from lean_agentic.multi_lane.compiled import compiled
 from lean_agentic.multi_lane.cost_prediction import predict_tokens
 from lean_agentic.multi_lane.tables import PREDICTED_QUALITY_OF, Row, World
@@ -89,3 +101,6 @@ def look(world: World, view: Floats, request: int, now: float, keeps_budget: boo
         wait_s = expected_wait(lane, world.server_ends[index], now)
         quality = world.served[request, index, PREDICTED_QUALITY_OF]
         describe_lane(row, world.beliefs[index], world.shown_request[request], wait_s, lane.price_per_1k, quality, now)
+        if lane.servers > 0:
+            row[SERVER_S] = row[LATENCY] - wait_s
+            row[LOAD] = (lane.busy + lane.queued) / (lane.servers + lane.queue_limit)

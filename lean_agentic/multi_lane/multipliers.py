@@ -2,9 +2,16 @@
 
 Among the candidates it takes the lane with the least
 
-    cost * (1 + lambda_budget) + lambda_latency * P(late) - lambda_quality * predicted quality,
+    cost * (1 + lambda_budget) + lambda_latency * P(late) - lambda_quality * quality
+        + server price * load / AIMED_LOAD * server seconds,
 
-all three predicted. With delayed feedback the multipliers follow projected subgradient steps: a miss raises
+all of it predicted but the load, the share of a lane's servers and places in line that are taken. The last term is
+nothing where servers are idle or a lane has none of its own: time that nobody else asks for costs nobody anything. A
+line is the sum of the work let in less the work done, so a price in proportion to it takes the subgradient steps
+of a multiplier by itself (drift plus penalty: Neely, "Stochastic network optimization", 2010), and the fitted
+price is where it settles when the traffic is like the training's: at a load of AIMED_LOAD.
+
+With delayed feedback the multipliers follow projected subgradient steps: a miss raises
 lambda_latency, an answer below the target raises lambda_quality, and spending faster than what is left of the budget
 allows raises lambda_budget (Balseiro and Gur, "Learning in repeated auctions with budgets", 2019, for the pacing).
 
@@ -13,16 +20,16 @@ It is estimated by the best predicted quality of each request plus the mean by w
 prediction so far.
 
 In: `settings` [step_budget, step_latency, step_quality, share of best quality, miss rate aimed at, budget_usd,
-requests] and
-`memory` (1, 8), changed by learning: [lambda_budget, lambda_latency, lambda_quality, dollars spent, requests over, mean
-surprise of the best lane's answers, its weight, dollars a request of late].
+requests] and `memory` (1 + k, 8). Its first row is changed by learning: [lambda_budget, lambda_latency, lambda_quality,
+dollars spent, requests over, mean surprise of the best lane's answers, its weight, dollars a request of late]. Row
+1 + lane begins with the dollars charged for a second of that lane's servers.
 """
 
 from __future__ import annotations
 
 import math
 
-from lean_agentic.multi_lane.beliefs import BEST_QUALITY, COST, P_LATE, QUALITY
+from lean_agentic.multi_lane.beliefs import BEST_QUALITY, COST, LOAD, P_LATE, QUALITY, SERVER_S
 from lean_agentic.multi_lane.candidates import candidate_rank, rank_of
 from lean_agentic.multi_lane.compiled import compiled
 from lean_agentic.multi_lane.program import Feedback
@@ -30,6 +37,9 @@ from lean_agentic.multi_lane.workload import Floats
 
 BUDGET, LATENCY_PRICE, QUALITY_PRICE, SPENT, REQUESTS_OVER, SURPRISE, SURPRISE_WEIGHT, PACE = range(8)
 DUAL_MEMORY = 8
+SERVER_PRICE = 0
+AIMED_LOAD = 0.15
+"""Two or three requests on one server with 16 places: seldom idle, and the line soon done."""
 HIGHEST_BUDGET_PRICE = 100.0
 PACE_STEP = 0.02
 """The pace of spending runs over about the latest 50 requests."""
@@ -50,6 +60,7 @@ def choose_dual(memory: Floats, view: Floats) -> int:
         if rank_of(row) == best_rank:
             score = row[COST] * (1.0 + prices[BUDGET]) + prices[LATENCY_PRICE] * row[P_LATE]
             score -= prices[QUALITY_PRICE] * row[QUALITY]
+            score += memory[1 + lane, SERVER_PRICE] * row[LOAD] / AIMED_LOAD * row[SERVER_S]
             if score < least:
                 best, least = lane, score
     return best

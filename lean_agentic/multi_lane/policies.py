@@ -29,7 +29,7 @@ from lean_agentic.multi_lane.bandits import (
 )
 from lean_agentic.multi_lane.compiled import STAMP, compiled, compiled_entry
 from lean_agentic.multi_lane.errors import LaneError
-from lean_agentic.multi_lane.multipliers import DUAL_MEMORY, MISS_AIM, choose_dual, learn_dual
+from lean_agentic.multi_lane.multipliers import DUAL_MEMORY, MISS_AIM, SERVER_PRICE, choose_dual, learn_dual
 from lean_agentic.multi_lane.program import Feedback, Program
 from lean_agentic.multi_lane.scenario import Scenario
 from lean_agentic.multi_lane.weighted import choose_random, choose_single, choose_weighted
@@ -205,9 +205,11 @@ class Dual:
     """Dollars that a missed target is charged with, at the start."""
     lambda_quality: float = 0.5
     """Dollars that a unit of quality is credited with, at the start."""
-    margin: float = 0.6
-    """Over the square root of the number of requests: the share aimed for above the quality floor, because the best
-    lane's answers to requests that it never got stay unknown; about one and a half standard errors of a share."""
+    server_prices: tuple[float, ...] = ()
+    """Dollars charged for a second of each lane's servers, in the scenario's order of lanes; empty: 0."""
+    margin: float = 2.2
+    """Standard errors of a share aimed for above the quality floor, because the best lane's answers to requests that
+    it never got stay unknown."""
     steps: tuple[float, float, float] = (0.05, 0.15, 0.04)
     """Subgradient steps of the budget's, the latency's and the quality's multiplier; 0 freezes one."""
     name: str = "dual"
@@ -218,16 +220,21 @@ class Dual:
             "Dual", lambda_latency=self.lambda_latency, lambda_quality=self.lambda_quality, margin=self.margin
         )
         _at_least_zero("Dual", **{f"steps[{i}]": step for i, step in enumerate(self.steps)})
+        _at_least_zero("Dual", **{f"server_prices[{i}]": price for i, price in enumerate(self.server_prices)})
+        if self.server_prices and len(self.server_prices) != len(scenario.lanes):
+            raise LaneError(f"Dual: {len(scenario.lanes)} lanes need as many server_prices; got {self.server_prices}.")
         limits = (
             self.quality_share(scenario, requests),
             MISS_AIM * scenario.max_miss_rate,
             scenario.budget_usd,
             float(requests),
         )
-        memory = np.zeros((1, DUAL_MEMORY))
+        memory = np.zeros((1 + len(scenario.lanes), DUAL_MEMORY))
         memory[0, 1:3] = self.lambda_latency, self.lambda_quality
+        memory[1:, SERVER_PRICE] = self.server_prices or 0.0
         return Program(DUAL, np.array([*self.steps, *limits]), memory, True)
 
     def quality_share(self, scenario: Scenario, requests: int) -> float:
         """Share of the best lane's quality that is aimed for: the floor and the margin."""
-        return min(scenario.quality_floor + self.margin / math.sqrt(max(requests, 1)), 1.0)
+        floor = scenario.quality_floor
+        return min(floor + self.margin * math.sqrt(floor * (1 - floor) / max(requests, 1)), 1.0)

