@@ -44,9 +44,10 @@ class Expectation:
 
 
 def expected_s(experiment: Experiment, profile: str) -> float | None:
-    """Median wall time, in seconds, of the latest finished runs of a profile; None when there are none."""
-    times = [run.provenance["wall_s"] for run in finished_runs(experiment) if run.profile == profile]
-    return statistics.median(times[-RECENT_RUNS:]) if times else None
+    """Median wall time, in seconds, of the latest finished runs of a profile; None when none says its time."""
+    times = [run.provenance.get("wall_s") for run in finished_runs(experiment) if run.profile == profile]
+    known = [time for time in times if isinstance(time, (int, float))]
+    return statistics.median(known[-RECENT_RUNS:]) if known else None
 
 
 def duration(seconds: float) -> str:

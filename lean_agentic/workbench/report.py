@@ -70,9 +70,10 @@ def build_report(project: Project) -> Report:
 
 def read_history(experiment: Experiment) -> History:
     """The finished runs of an experiment, and what became of the later ones."""
-    results = counting_runs(experiment)
+    runs = finished_runs(experiment)
+    results = [run for run in runs if run.profile in experiment.profiles]
     last = results[-1].run if results else ""
-    explored = [run for run in finished_runs(experiment) if run.profile not in experiment.profiles and run.run > last]
+    explored = [run for run in runs if run.profile not in experiment.profiles and run.run > last]
     folders = sorted(path for path in experiment.runs.glob(f"{FAILED}*") if path.is_dir())
     failed = tuple(path for path in folders if path.name.removeprefix(FAILED) > last)
     return History(experiment, tuple(results), tuple(explored), failed)

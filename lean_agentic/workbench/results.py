@@ -25,6 +25,10 @@ PARTIAL = ".partial-"
 """Start of the name of a run's folder while the run is going on."""
 EXECUTED_NOTEBOOK = "notebook.ipynb"
 EXECUTED_HTML = "notebook.html"
+FIELDS: dict[str, type] = {
+    "experiment": str, "profile": str, "run": str, "provenance": dict, "data": list, "tables": list,
+}  # fmt: skip
+"""Fields of a `result.json` beside its metrics; the JSON type that each must have."""
 
 
 class ResultError(WorkbenchError):
@@ -47,14 +51,19 @@ class Metric:
     """What a reader must know beside the figure."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.value, (int, float)) or not math.isfinite(self.value):
+        if not _is_figure(self.value):
             raise ResultError(
                 f"A metric must be a finite number, not {self.value!r}. Leave it out when it was not measured."
             )
         if self.n < 1:
             raise ResultError(f"A metric needs at least one sample; n is {self.n}.")
-        if self.spread is not None and not (len(self.spread) == 2 and self.spread[0] <= self.spread[1]):
-            raise ResultError(f"A spread is (low, high); got {self.spread!r}.")
+        if self.spread is not None and not (
+            len(self.spread) == 2 and all(map(_is_figure, self.spread)) and self.spread[0] <= self.spread[1]
+        ):
+            raise ResultError(f"A spread is (low, high), two finite numbers; got {self.spread!r}.")
+        for text in (self.unit, self.spread_kind, self.note):
+            if not isinstance(text, str):
+                raise ResultError(f"Unit, kind of spread and note of a metric are texts; got {text!r}.")
 
     def __str__(self) -> str:
         text = f"{self.value:.4g} {self.unit}".strip()
@@ -112,6 +121,7 @@ def read_result(path: Path) -> RunResult:
         if content.pop("schema") != SCHEMA:
             raise ResultError(f"its schema is not {SCHEMA}; run the experiment again")
         metrics = {name: read_metric(entry) for name, entry in content.pop("metrics").items()}
+        _check_fields(content)
         return RunResult(metrics=metrics, **content)
     except (ResultError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResultError(f"{path} is not a readable result: {error}.") from error
@@ -120,17 +130,36 @@ def read_result(path: Path) -> RunResult:
 def read_metric(entry: dict[str, Any]) -> Metric:
     """A metric from its JSON form, in which a spread is a list."""
     spread = entry.pop("spread", None)
-    return Metric(spread=None if spread is None else (spread[0], spread[1]), **entry)
+    if spread is not None:
+        low, high = spread
+        spread = (low, high)
+    return Metric(spread=spread, **entry)
+
+
+def _check_fields(content: dict[str, Any]) -> None:
+    for name, kind in FIELDS.items():
+        if name in content and not isinstance(content[name], kind):
+            raise ResultError(f"its {name} is no {kind.__name__}")
+    if not all(isinstance(entry, dict) for entry in content.get("data", [])):
+        raise ResultError("its data is no list of dict")
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def finished_runs(experiment: Experiment) -> list[RunResult]:
     """All finished runs of an experiment, oldest first; a damaged one is left out and logged."""
-    return [result for path in sorted(experiment.runs.glob("[0-9]*/result.json")) if (result := _read_if_whole(path))]
+    paths = sorted(experiment.runs.glob("[0-9]*/result.json"))
+    return [result for path in paths if (result := _read_if_whole(experiment, path))]
 
 
-def _read_if_whole(path: Path) -> RunResult | None:
+def _read_if_whole(experiment: Experiment, path: Path) -> RunResult | None:
     try:
-        return read_result(path)
+        result = read_result(path)
+        if (result.experiment, result.run) != (experiment.id, path.parent.name):
+            raise ResultError(f"{path} is of run {result.run} of {result.experiment}, not of the folder it lies in.")
+        return result
     except ResultError as error:
         logger.warning("Left out: %s", error)
         return None

@@ -50,6 +50,12 @@ def test_without_earlier_runs_there_is_no_estimate(experiment):
     assert expected_s(experiment, "huge") is None
 
 
+def test_a_run_that_does_not_say_its_time_is_passed_over(written_project):
+    written_project.add_experiment("01_x")
+    written_project.add_run("01_x", "20260101T000000Z-abc", {})
+    assert expected_s(load_experiments(written_project)[0], "quick") is None
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that stands until it is set."""

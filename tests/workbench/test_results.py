@@ -30,6 +30,10 @@ def test_a_result_reads_back_as_it_was_written(tmp_path, metrics):
         ({"spread": (2, 1)}, "low, high"),
         ({"spread": (1, 2, 3)}, "low, high"),
         ({"spread": (math.nan, 1)}, "low, high"),
+        ({"spread": (-math.inf, 1)}, "low, high"),
+        ({"spread": ("a", "b")}, "low, high"),
+        ({"unit": None}, "are texts"),
+        ({"note": 3}, "are texts"),
     ],
 )
 def test_a_metric_that_is_no_figure_is_refused(change, said):
@@ -51,6 +55,10 @@ def test_the_view_escapes_what_it_shows():
     assert "scope='row'" in view
 
 
+def changed(**fields):
+    return lambda text: json.dumps(json.loads(text) | fields)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -61,6 +69,13 @@ def test_the_view_escapes_what_it_shows():
         lambda text: text.replace('"profile"', '"profil"'),
         lambda text: text.replace('"value": 1', '"value": "1"'),
         lambda text: json.dumps({key: value for key, value in json.loads(text).items() if key != "metrics"}),
+        changed(metrics=[]),
+        changed(metrics={"m": {"value": 1, "unit": "%", "n": 1, "spread": [1]}}),
+        changed(provenance=None),
+        changed(data=None),
+        changed(data=["a name"]),
+        changed(profile=["quick"]),
+        changed(run=3),
     ],
 )
 def test_a_damaged_result_is_refused_and_left_out(written_project, spoil, caplog):
@@ -73,6 +88,16 @@ def test_a_damaged_result_is_refused_and_left_out(written_project, spoil, caplog
         read_result(path)
     assert [run.run for run in finished_runs(load_experiments(written_project)[0])] == ["20260101T000000Z-a"]
     assert "Left out" in caplog.text
+
+
+@pytest.mark.parametrize("fields", [{"experiment": "02_y"}, {"run": "20260101T000000Z-b"}])
+def test_a_result_in_another_runs_folder_is_left_out(written_project, fields, caplog):
+    written_project.add_experiment("01_x")
+    written_project.add_run("01_x", "20260101T000000Z-a", {"m": Metric(1, "%", 1)})
+    path = written_project.experiments / "01_x" / "runs" / "20260101T000000Z-a" / "result.json"
+    path.write_text(changed(**fields)(path.read_text()))
+    assert finished_runs(load_experiments(written_project)[0]) == []
+    assert "not of the folder it lies in" in caplog.text
 
 
 def test_partial_and_failed_runs_are_not_finished_ones(written_project):
