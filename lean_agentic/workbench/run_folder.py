@@ -84,9 +84,15 @@ class RunFolder:
         return self.runs / f"{FAILED}{self.name}"
 
     def discard(self) -> None:
-        """Remove the partial folder, if there is one."""
+        """Remove the partial folder, if there is one.
+
+        Raises
+        ------
+        RunFolderError
+            It cannot be removed.
+        """
         if self.partial.exists():
-            shutil.rmtree(self.partial)
+            _remove_partial(self.partial)
 
 
 def open_run_folder(experiment: Experiment, sha: str) -> RunFolder:
@@ -118,11 +124,16 @@ def remove_leftovers(project: Project) -> int:
     -------
     int
         How many folders were removed.
+
+    Raises
+    ------
+    RunFolderError
+        One cannot be removed.
     """
     leftovers = sorted(project.experiments.glob(f"*/runs/{PARTIAL}*"))
     for partial in leftovers:
         end_run_processes(partial)
-        shutil.rmtree(partial)
+        _remove_partial(partial)
         logger.warning("Removed %s, left by a run that was killed.", partial)
     return len(leftovers)
 
@@ -133,6 +144,15 @@ def _unused(runs: Path, sha: str) -> RunFolder:
         if not any((runs / f"{prefix}{folder.name}").exists() for prefix in ("", PARTIAL, FAILED)):
             return folder
         time.sleep(0.1)  # the name's clock ticks in seconds
+
+
+def _remove_partial(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder}, of a run that did not end, cannot be removed: {error}. Make it writable, or remove it."
+        ) from error
 
 
 def _remove(path: Path, keep: set[str]) -> None:

@@ -34,9 +34,18 @@ class RunLock:
         self._note = note
 
     def describe(self, doing: str) -> None:
-        """Tell those who want the lock what it is held for: `04_routing_costs`, `compare HEAD~1 HEAD`."""
+        """Tell those who want the lock what it is held for: `04_routing_costs`, `compare HEAD~1 HEAD`.
+
+        Raises
+        ------
+        RunLockError
+            The disk is full or read-only.
+        """
         since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        write_atomically(self._note, json.dumps({"pid": os.getpid(), "doing": doing, "since": since}))
+        try:
+            write_atomically(self._note, json.dumps({"pid": os.getpid(), "doing": doing, "since": since}))
+        except OSError as error:
+            raise _not_writable(self._note, error) from error
 
 
 @contextmanager
@@ -61,11 +70,11 @@ def run_lock(project: Project, doing: str, wait: Callable[[str], None] | None = 
     lock = filelock.FileLock(path, timeout=0)
     try:
         _acquire(lock, note, wait)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    try:
         held = RunLock(note)
         held.describe(doing)
-    except OSError as error:
-        raise RunLockError(f"{path} cannot be written ({error}). Make {project.experiments} writable.") from error
-    try:
         yield held
     finally:
         note.unlink(missing_ok=True)
@@ -86,6 +95,10 @@ def _acquire(lock: filelock.BaseFileLock, note: Path, wait: Callable[[str], None
                 ) from error
             wait(holder)
             time.sleep(POLL_S)
+
+
+def _not_writable(path: Path, error: OSError) -> RunLockError:
+    return RunLockError(f"{path} cannot be written ({error}). {path.parent} must be writable, on a disk with space.")
 
 
 def _holder(note: Path) -> str:

@@ -104,3 +104,13 @@ def test_leftovers_of_killed_runners_go_with_their_processes(written_project, ex
     assert json.loads((experiment.runs / finished.name / "result.json").read_text())["run"] == finished.name
     assert "left by a run that was killed" in caplog.text
     assert remove_leftovers(written_project) == 0
+
+
+def test_a_leftover_that_cannot_be_removed_is_an_error(written_project, folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    for remove in (folder.discard, lambda: remove_leftovers(written_project)):
+        with pytest.raises(RunFolderError, match=r"cannot be removed: .*Permission denied.*Make it writable"):
+            remove()

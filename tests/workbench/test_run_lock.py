@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from lean_agentic.workbench import run_lock as module
 from lean_agentic.workbench.project import Project
 from lean_agentic.workbench.run_lock import RunLockError, run_lock
 
@@ -73,4 +74,19 @@ def test_a_killed_holder_does_not_hold_it(written_project):
 def test_a_lock_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "experiments").write_text("no folder")
     with pytest.raises(RunLockError, match="cannot be written"), run_lock(Project(tmp_path), "x"):
+        pass
+
+
+def test_a_note_that_cannot_be_written_is_an_error_and_frees_the_lock(written_project, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        with run_lock(written_project, "first") as lock:
+            patch.setattr(module, "write_atomically", full)
+            with pytest.raises(RunLockError, match="No space left"):
+                lock.describe("01_x")
+        with pytest.raises(RunLockError, match="a disk with space"), run_lock(written_project, "second"):
+            pass
+    with run_lock(written_project, "third"):
         pass
