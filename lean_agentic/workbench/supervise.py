@@ -7,6 +7,7 @@ input stays open for as long as the parent lives: its end is how the child notic
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -75,7 +76,7 @@ def supervise(job: Job, watch: Callable[[int | None, int | None], None]) -> Usag
     Raises
     ------
     RunFailedError
-        A cell raised, the kernel died, the time-out passed or the child died.
+        A cell raised, the kernel died, the time-out passed, or the child died or could not be started.
     """
     started, cpu = time.monotonic(), _children_cpu_s()
     child = _start(job)
@@ -86,8 +87,10 @@ def supervise(job: Job, watch: Callable[[int | None, int | None], None]) -> Usag
         end_run_processes(Path(job.folder))
         code = child.wait()
         for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
+            # A child that died before it read its job leaves the rest of it to be flushed here.
+            with contextlib.suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
     if failure is not None:
         raise failure
     if code != 0:
@@ -99,19 +102,23 @@ def _start(job: Job) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # inline figures
     environment[RUN_DIR_VARIABLE] = job.folder
     environment["JUPYTER_RUNTIME_DIR"] = str(Path(job.folder) / JUPYTER_FOLDER)
-    with (Path(job.folder) / LOG_FILE).open("w", encoding="utf-8") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lean_agentic.workbench.execute"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=environment,
-            start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone, which then ends the child
-        )
+    try:
+        with (Path(job.folder) / LOG_FILE).open("w", encoding="utf-8") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "lean_agentic.workbench.execute"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment,
+                start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone, which then ends the child
+            )
+    except OSError as error:
+        raise RunFailedError(f"The process for the notebook cannot be started: {error}.") from error
     assert child.stdin is not None
-    child.stdin.write(json.dumps(asdict(job)) + "\n")
-    child.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):  # it has died already; its exit code will say so
+        child.stdin.write(json.dumps(asdict(job)) + "\n")
+        child.stdin.flush()
     return child
 
 

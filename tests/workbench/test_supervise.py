@@ -1,5 +1,6 @@
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -63,3 +64,15 @@ def test_a_child_that_does_not_keep_its_time_is_killed(job, tmp_path, monkeypatc
     with pytest.raises(RunFailedError, match="did not end after its time-out"):
         supervise(job("1", timeout_s=0.3), lambda done, total: None)
     assert list(run_processes(tmp_path)) == []
+
+
+def test_a_child_that_cannot_be_started_is_a_failure(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.executable", str(tmp_path / "absent"))
+    with pytest.raises(RunFailedError, match=r"cannot be started: .*No such file"):
+        supervise(job("1"), lambda done, total: None)
+
+
+def test_a_child_that_dies_before_it_reads_its_job_is_a_failure(job, monkeypatch):
+    monkeypatch.setattr("sys.executable", "false")
+    with pytest.raises(RunFailedError, match="died with exit code 1"):
+        supervise(replace(job("1"), parameters={"more_than_a_pipe_holds": "x" * 200_000}), lambda done, total: None)
