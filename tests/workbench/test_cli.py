@@ -83,3 +83,13 @@ def test_a_defect_keeps_its_traceback(command):
 
     command(fail)
     assert isinstance(call("report").exception, ZeroDivisionError)
+
+
+def test_ctrl_c_has_a_status_of_its_own(command):
+    def stop():
+        raise KeyboardInterrupt
+
+    command(stop)
+    done = call("report")
+    assert done.exit_code == 130
+    assert done.stderr == "lean-agentic: Stopped by SIGINT.\n"

@@ -24,6 +24,9 @@ COMMANDS = {
     "lab": ("lab", "Open the notebooks in JupyterLab."),
 }
 
+STOPPED = 130
+"""Exit status after Ctrl-C, as shells give it."""
+
 
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is called, not before."""
@@ -46,12 +49,19 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command, turning a user's error into a message and an exit code."""
+        """Run a command, turning a user's error into a message and an exit code.
+
+        Commands that have something to clean up or to say answer Ctrl-C themselves; this is for the time before,
+        and for the others. click alone would end with status 1, which `compare` keeps for a slower revision.
+        """
         try:
             return super().invoke(ctx)
         except WorkbenchError as error:
             click.echo(f"lean-agentic: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("lean-agentic: Stopped by SIGINT.", err=True)
+            ctx.exit(STOPPED)
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
