@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,14 @@ from lean_agentic.workbench.project import Project
 from lean_agentic.workbench.results import Metric, RunResult
 
 MACHINE = {"cpu": "Test CPU 3000", "cores": 4, "python": "3.11.9", "threads": {"OMP_NUM_THREADS": "1"}}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_ctrl_c():
+    """A job started in the background ignores SIGINT, and would pass that on to the commands under test."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class WrittenProject(Project):
