@@ -29,6 +29,8 @@ from lean_agentic.multi_lane.workload import Outcome, Workload
 
 FITS_KEPT = 64
 """Fitted dual policies kept, so that moving a slider back costs nothing."""
+OUTCOMES_KEPT = 32
+"""Outcomes kept of the policies that heed neither quality floor nor budget, likewise; some MB in all."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,6 +152,7 @@ class RoutingStudy:
             sources.pairs, openrouter_strong_share=openrouter_strong_share, seed=seed
         )
         self._fitted = lru_cache(FITS_KEPT)(self._fit)
+        self._heedless = lru_cache(OUTCOMES_KEPT)(self._replay_heedless)
 
     def train(self, setting: Setting) -> Workload:
         """The earlier slice with the training prompts."""
@@ -172,20 +175,27 @@ class RoutingStudy:
 
     def policies(self, setting: Setting) -> tuple[Policy, ...]:
         """Every policy of the comparison; the dual one is fitted on the earlier slice, with no lane forced down."""
-        fit_on = Setting(
-            setting.latency_target_s,
-            setting.quality_floor,
-            local_tokens_per_s=setting.local_tokens_per_s,
-            traffic_multiplier=setting.traffic_multiplier,
-        )
-        singles = tuple(SingleLane(lane.name) for lane in self.lanes)
-        return (*singles, RandomMix(), WeightedScore(), EpsilonGreedy(), LinUCB(), self._fitted(fit_on))
+        return (*self._heedless_policies(), self._dual(setting))
 
     def replay(self, setting: Setting) -> Replayed:
-        """Replay the held-out requests with every policy."""
+        """Replay the held-out requests with every policy; what another floor or budget cannot change is kept."""
+        workload, outcomes = self._heedless(replace(setting, quality_floor=0.0, budget_usd=float("inf")))
+        scenario = self.scenario(setting)
+        return Replayed(workload, scenario, (*outcomes, simulate(workload, scenario, self._dual(setting))))
+
+    def _replay_heedless(self, setting: Setting) -> tuple[Workload, tuple[Outcome, ...]]:
+        """The held-out requests, and every policy's outcome but the dual one's."""
         workload, scenario = self.test(setting), self.scenario(setting)
-        outcomes = tuple(simulate(workload, scenario, policy) for policy in self.policies(setting))
-        return Replayed(workload, scenario, outcomes)
+        return workload, tuple(simulate(workload, scenario, policy) for policy in self._heedless_policies())
+
+    def _heedless_policies(self) -> tuple[Policy, ...]:
+        """Those that look at neither quality floor nor budget."""
+        singles = tuple(SingleLane(lane.name) for lane in self.lanes)
+        return (*singles, RandomMix(), WeightedScore(), EpsilonGreedy(), LinUCB())
+
+    def _dual(self, setting: Setting) -> Dual:
+        """Fitted without regard to the budget and with no lane forced down."""
+        return self._fitted(replace(setting, budget_usd=float("inf"), down=()))
 
     def _lanes(self, setting: Setting) -> tuple[Lane, ...]:
         """The lanes with the medians of their profiles as typical speeds: what a router knows from earlier traffic."""

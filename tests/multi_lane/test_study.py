@@ -68,6 +68,36 @@ def test_a_forced_outage_reaches_the_replay_and_not_the_fit(study: RoutingStudy)
     assert all(outcome.lane.max() < 1 or (outcome.lane != 1).all() for outcome in study.replay(down).outcomes)
 
 
+def test_a_replay_with_kept_outcomes_is_the_replay_itself(sources: Sources) -> None:
+    """Moved through floors, budgets, outages and back, against a study that keeps nothing yet."""
+    moved = RoutingStudy(sources, arrivals=300, seed=3)
+    for change in (
+        {},
+        {"quality_floor": 0.8},
+        {"budget_usd": 4.0},
+        {"down": ("openrouter",)},
+        {"latency_target_s": 3.0},
+        {},
+    ):
+        setting = Setting(**change)  # type: ignore[arg-type]
+        kept, fresh = moved.replay(setting), RoutingStudy(sources, arrivals=300, seed=3).replay(setting)
+        assert kept.scenario == fresh.scenario
+        for one, other in zip(kept.outcomes, fresh.outcomes, strict=True):
+            assert one.policy == other.policy
+            np.testing.assert_array_equal(one.finish_s, other.finish_s)
+            np.testing.assert_array_equal(one.cost_usd, other.cost_usd)
+
+
+def test_another_floor_or_budget_replays_the_dual_policy_alone(study: RoutingStudy) -> None:
+    first = study.replay(Setting())
+    for setting in (Setting(quality_floor=0.9), Setting(budget_usd=3.0)):
+        again = study.replay(setting)
+        assert all(one is other for one, other in zip(first.outcomes[:-1], again.outcomes[:-1], strict=True))
+        assert again.outcomes[-1] is not first.outcomes[-1]
+    other = study.replay(Setting(latency_target_s=10.0))
+    assert all(one is not other for one, other in zip(first.outcomes, other.outcomes, strict=True))
+
+
 def test_the_budget_binds_only_the_dual_policy(study: RoutingStudy) -> None:
     free, tight = study.replay(Setting()), study.replay(Setting(budget_usd=5))
     assert tight.summaries["dual"].cost_usd <= 5 < free.summaries["dual"].cost_usd
