@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -93,3 +94,17 @@ def test_ctrl_c_has_a_status_of_its_own(command):
     done = call("report")
     assert done.exit_code == 130
     assert done.stderr == "lean-agentic: Stopped by SIGINT.\n"
+
+
+def test_relative_folders_are_those_below_the_callers_folder(command, monkeypatch, tmp_path):
+    """A kernel runs in the notebook's folder, and would look for them there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEAN_AGENTIC_HOME", "here")
+    monkeypatch.setenv("LEAN_AGENTIC_DATA", "../there")
+
+    def show():
+        click.echo(os.environ["LEAN_AGENTIC_HOME"])
+        click.echo(os.path.normpath(os.environ["LEAN_AGENTIC_DATA"]))
+
+    command(show)
+    assert call("report").output.split() == [str(tmp_path / "here"), str(tmp_path.parent / "there")]

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+from pathlib import Path
 
 import click
 
 from lean_agentic import __version__
+from lean_agentic.workbench.datasets import DATA_VARIABLE
 from lean_agentic.workbench.errors import WorkbenchError
+from lean_agentic.workbench.project import HOME_VARIABLE
 
 # Command name -> (module in this package, one line of help). Help lives here so that listing the commands
 # imports none of them.
@@ -72,3 +76,7 @@ def main(verbose: bool) -> None:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
+    # Kernels and benchmarks inherit these and run in folders of their own, where a relative path leads elsewhere.
+    for name in (HOME_VARIABLE, DATA_VARIABLE):
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).expanduser().absolute())
