@@ -74,7 +74,7 @@ class Parameter:
         """
         try:
             return _converted(_parsed(text, self.kind), self.kind)
-        except (ValueError, SyntaxError) as error:
+        except (ValueError, SyntaxError, TypeError) as error:
             raise ParameterError(f"{self.name} must be {self.annotation}, not {text!r}.") from error
 
 

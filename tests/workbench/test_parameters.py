@@ -11,6 +11,7 @@ rate: float = 1  # per second
 mode: str = "a#b=c"
 sizes: tuple[float, ...] = (1, 2)  # powers
 pair: tuple[int, str] = (1, "x")
+single: tuple[int] = (1,)
 names: list[str] = [
     "one",  # first
     "two",
@@ -36,7 +37,9 @@ def declared(tmp_path):
 
 
 def test_reads_names_types_defaults_and_comments(declared):
-    assert list(declared) == ["n", "rate", "mode", "sizes", "pair", "names", "limit", "label", "fast", "anything"]
+    assert list(declared) == [
+        "n", "rate", "mode", "sizes", "pair", "single", "names", "limit", "label", "fast", "anything",
+    ]  # fmt: skip
     assert str(declared["n"]) == "n: int = 10  # rows (default=10)"
     assert declared["mode"].default == "a#b=c"
     assert declared["names"] == Parameter("names", "list[str]", list[str], ["one", "two"], "all names")
@@ -57,6 +60,7 @@ def test_reads_names_types_defaults_and_comments(declared):
         ("sizes", "(1, 2)", (1.0, 2.0)),
         ("sizes", "", ()),
         ("pair", "4,x", (4, "x")),
+        ("single", "4", (4,)),
         ("names", "a, b", ["a", "b"]),
         ("limit", "None", None),
         ("limit", "7", 7),
@@ -83,6 +87,9 @@ def test_parses_text_by_the_declared_type(declared, name, text, value):
         ("rate", "nan"),
         ("sizes", "1,x"),
         ("sizes", "[1, "),
+        ("sizes", "(1)"),
+        ("sizes", "[{[]: 1}]"),
+        ("pair", "[1]"),
         ("pair", "1"),
         ("pair", "1,x,2"),
         ("limit", "1.5"),
@@ -97,7 +104,17 @@ def test_refuses_text_of_another_type(declared, name, text):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n", True), ("n", 1.0), ("n", "1"), ("rate", True), ("rate", float("inf")), ("fast", 1), ("mode", 1)],
+    [
+        ("n", True),
+        ("n", 1.0),
+        ("n", "1"),
+        ("rate", True),
+        ("rate", float("inf")),
+        ("fast", 1),
+        ("mode", 1),
+        ("sizes", 3),
+        ("pair", [1]),
+    ],
 )
 def test_refuses_values_of_another_type(declared, name, value):
     with pytest.raises(ParameterError, match=name):
