@@ -121,3 +121,12 @@ def test_progress_outside_a_terminal_is_a_line_now_and_then(capsys):
         line(f"pair {pair}")
     line.clear()
     assert capsys.readouterr().err == "pair 0\n"
+
+
+def test_progress_on_a_terminal_is_one_line_that_goes_away(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    line = module.ProgressLine()
+    line("x" * 150)
+    line("pair 1")
+    line.clear()
+    assert capsys.readouterr().err == f"\r\x1b[K{'x' * 100}\r\x1b[Kpair 1\r\x1b[K"
