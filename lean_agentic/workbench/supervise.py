@@ -125,26 +125,28 @@ def _start(job: Job) -> subprocess.Popen[str]:
 def _relay(
     child: subprocess.Popen[str], deadline: float, watch: Callable[[int | None, int | None], None]
 ) -> RunFailedError | None:
-    """Pass the child's progress on until its output ends; returns the failure it reported."""
+    """Pass the child's progress on until its output and itself have ended; returns the failure it reported."""
     events: queue.Queue[dict[str, Any] | None] = queue.Queue()
     threading.Thread(target=_read_events, args=(child.stdout, events), daemon=True).start()
     done = total = None
     failure = None
-    while True:
+    silent = False
+    # Its output ends before its clean-up does, and a thread of a library may keep it from ending at all.
+    while not (silent and child.poll() is not None):
         watch(done, total)
         if time.monotonic() > deadline:
-            return RunFailedError("The run did not end after its time-out and was killed.")
+            return failure or RunFailedError("The run did not end after its time-out and was killed.")
         try:
             event = events.get(timeout=POLL_S)
         except queue.Empty:
             continue
         if event is None:
-            child.wait(max(POLL_S, deadline - time.monotonic()))  # its output has ended, its clean-up may not have
-            return failure
-        if "failed" in event:
+            silent = True
+        elif "failed" in event:
             failure = RunFailedError(event["failed"], event["details"])
         else:
             done, total = event["done"], event["total"]
+    return failure
 
 
 def _read_events(stream: IO[str], events: queue.Queue[dict[str, Any] | None]) -> None:

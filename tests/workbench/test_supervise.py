@@ -76,3 +76,16 @@ def test_a_child_that_dies_before_it_reads_its_job_is_a_failure(job, monkeypatch
     monkeypatch.setattr("sys.executable", "false")
     with pytest.raises(RunFailedError, match="died with exit code 1"):
         supervise(replace(job("1"), parameters={"more_than_a_pipe_holds": "x" * 200_000}), lambda done, total: None)
+
+
+def test_a_child_that_falls_silent_and_stays_is_killed(job, tmp_path, monkeypatch):
+    lingers = tmp_path / "lingers"
+    lingers.write_text("#!/bin/sh\nread job\nexec 1>&-\nsleep 60\n")
+    lingers.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(lingers))
+    monkeypatch.setattr(module, "GRACE_S", 0.0)
+    watched = []
+    with pytest.raises(RunFailedError, match="did not end after its time-out"):
+        supervise(job("1", timeout_s=1.0), lambda done, total: watched.append(done))
+    assert len(watched) > 2  # Ctrl-C would have been noticed
+    assert list(run_processes(tmp_path)) == []
