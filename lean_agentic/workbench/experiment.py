@@ -177,6 +177,8 @@ def _measure(path: Path, entry: dict[str, Any]) -> Measure:
             f"{path}: [[measures]] {entry} is wrong ({error}). "
             "It takes metric, unit, direction and, optionally, target."
         ) from error
+    if not all(isinstance(value, str) for value in entry.values()):
+        raise ExperimentError(f"{path}: [[measures]] {entry} is wrong: all its values are texts.")
     if measure.direction not in ("higher", "lower"):
         raise ExperimentError(f"{path}: direction of {measure.metric} is {measure.direction!r}, not higher or lower.")
     if measure.target is not None:

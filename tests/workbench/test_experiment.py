@@ -110,6 +110,7 @@ def test_a_name_that_fits_none_or_several_lists_the_known(add, name, said):
         (HEAD + QUICK + '[[measures]]\nmetric = "m"\n', "is wrong"),
         (HEAD + QUICK + MEASURE.replace("higher", "up"), "not higher or lower"),
         (HEAD + QUICK + MEASURE + MEASURE, "lists m twice"),
+        (HEAD + QUICK + MEASURE + 'target = ["nope"]\n', "all its values are texts"),
         (HEAD + QUICK + MEASURE + 'target = "nope"\n', "unknown target 'nope'"),
         (HEAD + QUICK + MEASURE + 'target = "vector_search_p99"\n', "in 'ms', lower is better"),
         (HEAD + QUICK + MEASURE.replace("higher", "lower") + 'target = "cost_savings"\n', "higher is better"),
