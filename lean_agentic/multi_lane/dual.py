@@ -54,11 +54,12 @@ def fit_dual(train_workload: Workload, scenario: Scenario) -> Dual:
     trial = _Trial(train_workload, replace(scenario, budget_usd=math.inf))
     miss_price = FIRST_MISS_PRICE * trial.unit
     quality_price = trial.fluid_quality_price(miss_price)
+    quality_price = trial.least_quality_price(quality_price, miss_price)
     for _ in range(ROUNDS):
-        quality_price = trial.least_quality_price(quality_price, miss_price)
         if trial.excess_misses(quality_price, miss_price) <= 0:
             break
         miss_price = trial.least_miss_price(quality_price, miss_price)
+        quality_price = trial.least_quality_price(quality_price, miss_price)
     return trial.dual(quality_price, miss_price)
 
 

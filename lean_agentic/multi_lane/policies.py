@@ -207,7 +207,7 @@ class Dual:
     """Dollars that a unit of quality is credited with, at the start."""
     server_prices: tuple[float, ...] = ()
     """Dollars charged for a second of each lane's servers, in the scenario's order of lanes; empty: 0."""
-    margin: float = 2.2
+    margin: float = 1.0
     """Standard errors of a share aimed for above the quality floor, because the best lane's answers to requests that
     it never got stay unknown."""
     steps: tuple[float, float, float] = (0.05, 0.15, 0.04)
