@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lean_agentic.multi_lane.bound import lower_bound
 from lean_agentic.multi_lane.dual import fit_dual
 from lean_agentic.multi_lane.errors import LaneError
 from lean_agentic.multi_lane.policies import Dual, SingleLane
@@ -60,6 +61,38 @@ def test_a_cold_start_finds_the_floor_too(workload_of):
     for quality in (0.0, 5.0):
         outcome = simulate(work, scenario, Dual(lambda_quality=quality))
         assert outcome.quality[4000:].mean() == pytest.approx(floor, abs=0.03)
+
+
+@pytest.mark.parametrize("floor", [0.8, 0.9])
+def test_scarce_server_time_goes_where_it_saves_most(floor, workload_of):
+    """Three times as much work as the local server can do: quality counted in, cheaper than first come."""
+    scenario = Scenario(latency_target_s=20.0, quality_floor=floor)
+    train, work = (
+        replace(workload_of(3000, seed=seed, per_second=4.0), generated_tokens=np.full(3000, 150)) for seed in (12, 13)
+    )
+    fitted = frozen(fit_dual(train, scenario))
+    priced, unpriced = (simulate(work, scenario, dual) for dual in (fitted, replace(fitted, server_prices=())))
+
+    def net_cost(outcome):
+        served = outcome.lane >= 0
+        quality = work.predicted_quality[served, outcome.lane[served]].sum()
+        return outcome.cost_usd.sum() - fitted.lambda_quality * quality
+
+    bound = lower_bound(work, scenario)
+    alone = bound.lane_costs["anthropic"]
+    assert fitted.server_prices[0] > 0
+    assert net_cost(priced) < net_cost(unpriced)
+    assert alone - priced.cost_usd.sum() >= 0.85 * (alone - bound.cost_usd)
+    assert priced.missed.mean() <= scenario.max_miss_rate
+
+
+def test_more_quality_costs_more(workload_of):
+    work = workload_of(2000, seed=14)
+    costs = [
+        simulate(work, scenario, frozen(fit_dual(work, scenario))).cost_usd.sum()
+        for scenario in (Scenario(quality_floor=floor) for floor in (0.85, 0.9, 0.95, 0.99))
+    ]
+    assert costs == sorted(costs)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.3])
