@@ -7,8 +7,8 @@ The fluid relaxation says what quality and server time are worth where nothing w
 true; replays then correct the price of quality, server prices following it, until the answers that come back keep the
 floor. A missed target is charged with the cost of a request on the dearest lane, which changes nothing while nothing is
 late; where replays miss more targets than allowed, a higher price is searched and the price of quality corrected again.
-The budget's multiplier starts at 0: how tight a budget is depends on
-the horizon it is spent over, and the pacing during the replay finds out.
+The budget's multiplier starts at 0: how tight a budget is depends on the horizon it is spent over, and the pacing
+during the replay finds out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from lean_agentic.multi_lane.errors import LaneError
 from lean_agentic.multi_lane.fluid import FluidRelaxation
@@ -33,6 +35,10 @@ QUALITY_FACTOR, MISS_FACTOR = 1.3, 4.0
 """First step of a search, as a factor; the price of quality is nearly right before it."""
 HALVINGS = 2
 """After a price that keeps the constraint and one that does not are found: to 7% for quality."""
+
+MARGIN_ERRORS = 1.5
+"""Standard errors of the training quality that the policy aims above the floor: a fit to one set of prompts
+falls short on another."""
 
 BUDGET_STEP, LATENCY_STEP, QUALITY_STEP = 0.05, 1.0, 0.1
 """Steps of the multipliers during a replay, the last two in mean costs of a request on the dearest lane."""
@@ -63,6 +69,16 @@ def fit_dual(train_workload: Workload, scenario: Scenario) -> Dual:
     return trial.dual(quality_price, miss_price)
 
 
+def quality_margin(workload: Workload, floor: float) -> float:
+    """`MARGIN_ERRORS` standard errors of a share of `floor`, by how many different prompts the workload holds.
+
+    Requests that repeat a prompt say nothing new about quality, so they do not count twice.
+    """
+    known = workload.prompt[workload.prompt >= 0]
+    different = len(np.unique(known)) + len(workload) - len(known)
+    return MARGIN_ERRORS * math.sqrt(floor * (1 - floor) / different)
+
+
 class _Trial:
     """Replays of the training workload at fixed multipliers."""
 
@@ -70,7 +86,8 @@ class _Trial:
         self.workload, self.scenario = workload, scenario
         self.fluid = FluidRelaxation.build(workload, scenario)
         self.unit = self.fluid.unit
-        self.share = Dual().quality_share(scenario, len(workload))
+        self.margin = quality_margin(workload, scenario.quality_floor)
+        self.share = Dual(margin=self.margin).quality_share(scenario)
         self.floor = self.share * float(workload.quality.mean(axis=0).max())
         self._replayed: dict[tuple[float, float], Outcome] = {}
 
@@ -78,6 +95,7 @@ class _Trial:
         return Dual(
             lambda_latency=miss_price,
             lambda_quality=quality_price,
+            margin=self.margin,
             server_prices=tuple(self.fluid.server_prices(quality_price, miss_price).tolist()),
             steps=(BUDGET_STEP, LATENCY_STEP * self.unit, QUALITY_STEP * self.unit),
         )

@@ -207,9 +207,9 @@ class Dual:
     """Dollars that a unit of quality is credited with, at the start."""
     server_prices: tuple[float, ...] = ()
     """Dollars charged for a second of each lane's servers, in the scenario's order of lanes; empty: 0."""
-    margin: float = 1.0
-    """Standard errors of a share aimed for above the quality floor, because the best lane's answers to requests that
-    it never got stay unknown."""
+    margin: float = 0.01
+    """Share of the best lane's quality aimed for above the floor, because its answers to requests that it never got
+    stay unknown; `fit_dual` sets it by how many prompts it has seen."""
     steps: tuple[float, float, float] = (0.05, 0.15, 0.04)
     """Subgradient steps of the budget's, the latency's and the quality's multiplier; 0 freezes one."""
     name: str = "dual"
@@ -224,7 +224,7 @@ class Dual:
         if self.server_prices and len(self.server_prices) != len(scenario.lanes):
             raise LaneError(f"Dual: {len(scenario.lanes)} lanes need as many server_prices; got {self.server_prices}.")
         limits = (
-            self.quality_share(scenario, requests),
+            self.quality_share(scenario),
             MISS_AIM * scenario.max_miss_rate,
             scenario.budget_usd,
             float(requests),
@@ -234,7 +234,6 @@ class Dual:
         memory[1:, SERVER_PRICE] = self.server_prices or 0.0
         return Program(DUAL, np.array([*self.steps, *limits]), memory, True)
 
-    def quality_share(self, scenario: Scenario, requests: int) -> float:
+    def quality_share(self, scenario: Scenario) -> float:
         """Share of the best lane's quality that is aimed for: the floor and the margin."""
-        floor = scenario.quality_floor
-        return min(floor + self.margin * math.sqrt(floor * (1 - floor) / max(requests, 1)), 1.0)
+        return min(scenario.quality_floor + self.margin, 1.0)

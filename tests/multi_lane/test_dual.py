@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lean_agentic.multi_lane.bound import lower_bound
-from lean_agentic.multi_lane.dual import fit_dual
+from lean_agentic.multi_lane.dual import MARGIN_ERRORS, fit_dual, quality_margin
 from lean_agentic.multi_lane.errors import LaneError
 from lean_agentic.multi_lane.policies import Dual, SingleLane
 from lean_agentic.multi_lane.scenario import Scenario
@@ -30,7 +30,7 @@ def test_nothing_on_a_grid_is_much_cheaper_and_keeps_both(workload_of):
     """Against brute force over both multipliers."""
     work, scenario = workload_of(1500, seed=2), Scenario(latency_target_s=6.0)
     fitted = fit_dual(work, scenario)
-    floor = fitted.quality_share(scenario, len(work)) * work.quality.mean(axis=0).max()
+    floor = fitted.quality_share(scenario) * work.quality.mean(axis=0).max()
     least = math.inf
     for latency in np.geomspace(1e-3, 10, 9):
         for quality in np.geomspace(0.05, 20, 13):
@@ -49,9 +49,16 @@ def test_keeps_floor_and_miss_rate_on_traffic_it_never_saw(workload_of):
         outcome = simulate(work, scenario, dual)
         kept.append(outcome.quality.mean() / work.quality.mean(axis=0).max())
         assert outcome.missed.mean() <= 1.2 * scenario.max_miss_rate
-    assert np.mean(kept) >= scenario.quality_floor
-    # Each by itself only up to one standard error of a share: the answers of lanes not asked stay unknown.
-    assert min(kept) >= scenario.quality_floor - 0.4 / math.sqrt(3000)
+    assert min(kept) >= scenario.quality_floor
+
+
+def test_the_margin_shrinks_with_the_prompts_seen_and_not_with_their_repetition(workload_of):
+    work = workload_of(400)
+    alone = replace(work, prompt=np.full(400, -1))
+    repeated = replace(work, prompt=np.arange(400) % 100)
+    assert quality_margin(alone, 0.9) == pytest.approx(MARGIN_ERRORS * math.sqrt(0.9 * 0.1 / 400))
+    assert quality_margin(repeated, 0.9) == pytest.approx(2 * quality_margin(alone, 0.9))
+    assert fit_dual(repeated, Scenario(quality_floor=0.9)).margin == quality_margin(repeated, 0.9)
 
 
 def test_a_cold_start_finds_the_floor_too(workload_of):
