@@ -9,6 +9,10 @@ INSTALLED := .venv/.installed
 PROFILE ?= quick
 
 export MPLBACKEND ?= Agg
+# Kernels run in the notebooks' folder: a relative path would mean another place there.
+ifdef LEAN_AGENTIC_DATA
+export LEAN_AGENTIC_DATA := $(abspath $(LEAN_AGENTIC_DATA))
+endif
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +56,6 @@ lock: setup  ## Pin the versions of the present .venv in constraints.txt
 	@mv constraints.txt.new constraints.txt
 
 clean:  ## Remove the environment, runs and caches
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .coverage build experiments/*/runs experiments/report
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .coverage* build experiments/*/runs experiments/report
 
 .PHONY: help demo test lab setup data browser lock clean

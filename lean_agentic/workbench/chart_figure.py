@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -139,16 +140,14 @@ def _draw_mark(axes: Axes, placed: Placed) -> None:
 def _draw_reference(axes: Axes, value: float, label: str, axis: str) -> None:
     line = axes.axhline if axis == "y" else axes.axvline
     line(value, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    where = {"y": ((0, value), (2, 3)), "x": ((value, 0), (3, 4))}[axis]
-    axes.annotate(
-        label,
-        where[0],
-        xycoords=("axes fraction", "data") if axis == "y" else ("data", "axes fraction"),
-        xytext=where[1],
-        textcoords="offset points",
-        fontsize=8,
-        color=SOFT,
-    )
+    if axis == "y":
+        place: dict[str, Any] = {"xy": (0, value), "xycoords": ("axes fraction", "data"), "xytext": (2, 3)}
+    else:
+        # A name right of the middle is written to the left of its line, or it would leave the chart.
+        late = axes.transAxes.inverted().transform(axes.transData.transform((value, 0.5)))[0] > 0.5
+        place = {"xy": (value, 0), "xycoords": ("data", "axes fraction"), "xytext": (-3 if late else 3, 4)}
+        place["ha"] = "right" if late else "left"
+    axes.annotate(label, textcoords="offset points", fontsize=8, color=SOFT, **place)
 
 
 def _name_series(axes: Axes, placed: list[Placed]) -> int:

@@ -172,7 +172,10 @@ function referenceLines(spec, x, y, frame) {
   return spec.references.flatMap(({ value, label, axis }) => {
     const at = axis === "x" ? x(value) : y(value);
     const ends = axis === "x" ? { x1: at, x2: at, y1: frame.top, y2: frame.bottom } : { x1: frame.left, x2: frame.right, y1: at, y2: at };
-    const place = axis === "x" ? { x: at + 4, y: frame.bottom - 5 } : { x: frame.left + 4, y: at - 4 };
+    // A name right of the middle is written to the left of its line, or it would leave the chart.
+    const late = at > (frame.left + frame.right) / 2;
+    const beside = { x: late ? at - 4 : at + 4, y: frame.bottom - 5, "text-anchor": late ? "end" : "start" };
+    const place = axis === "x" ? beside : { x: frame.left + 4, y: at - 4 };
     return [draw("line", { ...ends, class: "la-reference" }), draw("text", { ...place, class: "la-reference-name" }, label)];
   });
 }
