@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from lean_agentic.workbench.errors import WorkbenchError
 from lean_agentic.workbench.files import sha256_of
@@ -186,6 +187,7 @@ def fetch(name: str, project: Project | None = None, *, progress: bool = False) 
 def _download(dataset: Dataset, target: Path, progress: bool) -> None:
     # Imported here: pooch brings in requests, which a notebook that only locates files need not wait for.
     import pooch
+    import requests
 
     pooch.get_logger().setLevel(logging.WARNING)
     try:
@@ -195,8 +197,11 @@ def _download(dataset: Dataset, target: Path, progress: bool) -> None:
         # pooch's temporary files are private to their maker; a data set may be shared.
         target.chmod(0o644)
     except (OSError, ValueError) as error:
+        # What urllib3 says of a connection that failed is three lines of its own machinery.
+        offline = isinstance(error, requests.exceptions.ConnectionError)
+        reason = f"{urlsplit(dataset.url).netloc} cannot be reached" if offline else error
         raise FetchError(
-            f"{dataset.name} was not downloaded from {dataset.url}: {error}. Nothing was kept. Try again, or fetch "
+            f"{dataset.name} was not downloaded from {dataset.url}: {reason}. Nothing was kept. Try again, or fetch "
             f"the file by hand from {dataset.source} and set {DATA_VARIABLE} to its folder."
         ) from error
 
