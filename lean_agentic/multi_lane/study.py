@@ -128,7 +128,7 @@ class RoutingStudy:
     Raises
     ------
     LaneError
-        The traffic is too short for two slices of so many arrivals.
+        The traffic is too short for two slices of so many arrivals, or the seed is negative.
     """
 
     def __init__(
@@ -145,6 +145,8 @@ class RoutingStudy:
                 f"{arrivals} arrivals to report on and as many to fit on need {2 * arrivals} requests at least; "
                 f"{sources.traffic!r} has {len(sources.traffic)}. Ask for 1 to {len(sources.traffic) // 2} arrivals."
             )
+        if seed < 0:
+            raise LaneError(f"A study's seed is a whole number of at least 0, not {seed}.")
         self.sources, self.seed, self.lanes = sources, seed, lanes
         earlier, later = sources.traffic.halves()
         self.train_traffic, self.test_traffic = earlier.head(arrivals), later.head(arrivals)
@@ -173,12 +175,17 @@ class RoutingStudy:
             seed=self.seed,
         )
 
+    def training_scenario(self, setting: Setting) -> Scenario:
+        """What the requests for fitting meet: the same lanes, down at other times than the requests to report on."""
+        return replace(self.scenario(setting), seed=2 * self.seed + 1)
+
     def policies(self, setting: Setting) -> tuple[Policy, ...]:
         """Every policy of the comparison; the dual one is fitted on the earlier slice, with no lane forced down."""
         return (*self._heedless_policies(), self._dual(setting))
 
     def replay(self, setting: Setting) -> Replayed:
         """Replay the held-out requests with every policy; what another floor or budget cannot change is kept."""
+        # A slider of floor or budget then moves one policy's replay, not eight.
         workload, outcomes = self._heedless(replace(setting, quality_floor=0.0, budget_usd=float("inf")))
         scenario = self.scenario(setting)
         return Replayed(workload, scenario, (*outcomes, simulate(workload, scenario, self._dual(setting))))
@@ -209,7 +216,7 @@ class RoutingStudy:
         return tuple(known)
 
     def _fit(self, setting: Setting) -> Dual:
-        return fit_dual(self.train(setting), self.scenario(setting))
+        return fit_dual(self.train(setting), self.training_scenario(setting))
 
     def _workload(self, traffic: Traffic, quality: LaneQuality, setting: Setting, seed: int) -> Workload:
         workload = build_workload(

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from lean_agentic.multi_lane.dual import fit_dual
 from lean_agentic.multi_lane.errors import LaneError
 from lean_agentic.multi_lane.metrics import summarise
+from lean_agentic.multi_lane.outages import outage_intervals
 from lean_agentic.multi_lane.policies import SingleLane
 from lean_agentic.multi_lane.simulator import simulate
 from lean_agentic.multi_lane.study import RoutingStudy, Setting, Sources, generated_sources, requests_per_second
@@ -25,6 +29,15 @@ def test_fitting_and_reporting_share_neither_traffic_nor_prompts(study: RoutingS
     half = len(study.sources.traffic) // 2
     assert np.array_equal(study.train_traffic.context_tokens, study.sources.traffic.context_tokens[:400])
     assert np.array_equal(study.test_traffic.context_tokens, study.sources.traffic.context_tokens[half : half + 400])
+
+
+def test_fitting_and_reporting_meet_different_outages(study: RoutingStudy) -> None:
+    fitted, reported = study.training_scenario(Setting()), study.scenario(Setting())
+    assert replace(fitted, seed=reported.seed) == reported
+    for known, met in zip(outage_intervals(fitted, 1e6), outage_intervals(reported, 1e6), strict=True):
+        assert len(met) > 0
+        assert not set(known[:, 0]) & set(met[:, 0])
+    assert study.policies(Setting())[-1] == fit_dual(study.train(Setting()), fitted)
 
 
 def test_every_policy_meets_the_same_requests(study: RoutingStudy) -> None:
@@ -112,6 +125,11 @@ def test_faster_traffic_arrives_faster(study: RoutingStudy) -> None:
 def test_too_many_arrivals_are_refused_with_what_is_possible(sources: Sources, arrivals: int) -> None:
     with pytest.raises(LaneError, match="Ask for 1 to 500 arrivals"):
         RoutingStudy(sources, arrivals=arrivals, seed=1)
+
+
+def test_a_negative_seed_is_refused(sources: Sources) -> None:
+    with pytest.raises(LaneError, match="at least 0, not -1"):
+        RoutingStudy(sources, arrivals=10, seed=-1)
 
 
 def test_an_unknown_policy_is_named_with_the_known_ones(study: RoutingStudy) -> None:
