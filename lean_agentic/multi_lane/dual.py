@@ -57,6 +57,11 @@ def fit_dual(train_workload: Workload, scenario: Scenario) -> Dual:
     """
     if len(train_workload) == 0:
         raise LaneError("The dual policy needs training requests; the training workload has none.")
+    if train_workload.lanes != len(scenario.lanes):
+        raise LaneError(
+            f"The training workload has {train_workload.lanes} lanes and the scenario {len(scenario.lanes)}: build "
+            "both for the same."
+        )
     trial = _Trial(train_workload, replace(scenario, budget_usd=math.inf))
     miss_price = FIRST_MISS_PRICE * trial.unit
     quality_price = trial.fluid_quality_price(miss_price)

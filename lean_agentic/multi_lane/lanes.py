@@ -43,18 +43,29 @@ class Lane:
     """Tokens a second after the first that a router expects before it has served a request."""
 
     def __post_init__(self) -> None:
-        if self.price_per_1k < 0:
-            raise LaneError(f"{self.name}: a price is at least 0 dollars per 1K tokens, not {self.price_per_1k}.")
+        # Comparisons are written so that NaN fails them.
+        if not 0 <= self.price_per_1k < math.inf:
+            raise LaneError(
+                f"{self.name}: a price is a number of dollars per 1K tokens, at least 0, not {self.price_per_1k}."
+            )
         for field in ("availability", "failure_rate", "quality"):
             value = getattr(self, field)
             if not 0 <= value <= 1:
                 raise LaneError(f"{self.name}: {field} is a share between 0 and 1, not {value}.")
-        if self.mean_outage_s <= 0 or self.requests_per_minute <= 0 or self.burst < 1:
-            raise LaneError(f"{self.name}: outage length, rate limit and burst must be positive.")
+        if not (0 < self.mean_outage_s < math.inf and self.requests_per_minute > 0 and self.burst >= 1):
+            raise LaneError(
+                f"{self.name}: mean_outage_s, requests_per_minute and burst must be positive, not "
+                f"{self.mean_outage_s}, {self.requests_per_minute} and {self.burst}."
+            )
         if not (0 < self.typical_ttft_s < math.inf and 0 < self.typical_tokens_per_s < math.inf):
-            raise LaneError(f"{self.name}: typical_ttft_s and typical_tokens_per_s must be positive and finite.")
+            raise LaneError(
+                f"{self.name}: typical_ttft_s and typical_tokens_per_s must be positive and finite, not "
+                f"{self.typical_ttft_s} and {self.typical_tokens_per_s}."
+            )
         if self.servers < 0 or self.queue_limit < 0:
-            raise LaneError(f"{self.name}: servers and queue_limit cannot be negative.")
+            raise LaneError(
+                f"{self.name}: servers and queue_limit are at least 0, not {self.servers} and {self.queue_limit}."
+            )
 
 
 ONNX_LOCAL = Lane(

@@ -50,6 +50,8 @@ class Workload:
     """Where the traffic comes from, for captions."""
 
     def __post_init__(self) -> None:
+        if self.quality.ndim != 2:
+            raise LaneError(f"Workload.quality has shape {self.quality.shape}; expected (requests, lanes).")
         n, k = self.quality.shape
         wanted: dict[str, tuple[int, ...]] = {}
         for name in ("arrival_s", "context_tokens", "generated_tokens", "priority", "prompt"):
@@ -65,6 +67,20 @@ class Workload:
                 raise LaneError(f"Workload.{name} holds NaN or infinite values; mend the source before the replay.")
         if np.any(np.diff(self.arrival_s) < 0):
             raise LaneError("Workload.arrival_s must not fall: sort the requests by arrival first.")
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
+        # A negative time or bill would let an event go back in time, or a policy earn by answering.
+        for name in ("arrival_s", "context_tokens", "generated_tokens", "ttft_s", "inter_token_s"):
+            least = getattr(self, name).min(initial=0)
+            if least < 0:
+                raise LaneError(f"Workload.{name} holds {least}; expected numbers of at least 0.")
+        for name in ("quality", "predicted_quality", "draws"):
+            array = getattr(self, name)
+            if array.min(initial=0.0) < 0 or array.max(initial=0.0) > 1:
+                raise LaneError(
+                    f"Workload.{name} lies between {array.min()} and {array.max()}; expected shares between 0 and 1."
+                )
 
     def __len__(self) -> int:
         return len(self.arrival_s)

@@ -135,6 +135,8 @@ def test_the_worst_case_covers_what_is_under_way(workload_of):
     assert 0 < outcome.cost_usd.sum() <= 1.0
 
 
-def test_refuses_to_fit_on_nothing(workload_of):
+def test_refuses_to_fit_on_nothing_or_on_other_lanes(workload_of):
     with pytest.raises(LaneError, match="training requests"):
         fit_dual(workload_of(0), Scenario())
+    with pytest.raises(LaneError, match="2 lanes and the scenario 3"):
+        fit_dual(workload_of(10, lanes=2), Scenario())

@@ -18,6 +18,10 @@ def test_the_nominal_lanes_carry_the_specified_prices():
     "change",
     [
         {"price_per_1k": -1},
+        {"price_per_1k": float("nan")},
+        {"price_per_1k": float("inf")},
+        {"mean_outage_s": float("nan")},
+        {"requests_per_minute": float("nan")},
         {"availability": 1.1},
         {"failure_rate": -0.1},
         {"quality": 2},

@@ -26,6 +26,12 @@ def test_says_what_it_holds(workload_of):
         ("draws", np.ones((20, 1)), r"draws has shape"),
         ("predicted_quality", np.full((20, 3), np.nan), "predicted_quality holds NaN"),
         ("arrival_s", np.arange(20.0)[::-1], "sort the requests"),
+        ("arrival_s", np.arange(20.0) - 1, r"arrival_s holds -1.0; expected numbers of at least 0"),
+        ("generated_tokens", np.full(20, -5), "generated_tokens holds -5"),
+        ("inter_token_s", np.full((20, 3), -0.5), "inter_token_s holds -0.5"),
+        ("quality", np.full((20, 3), 2.0), "quality lies between 2.0 and 2.0"),
+        ("predicted_quality", np.full((20, 3), -0.1), "predicted_quality lies between -0.1"),
+        ("quality", np.ones(20), r"quality has shape \(20,\)"),
     ],
 )
 def test_refuses_tables_that_do_not_fit(workload_of, name, value, message):
