@@ -14,7 +14,7 @@ from lean_agentic.multi_lane.cost_prediction import billed_costs, window_errors
 from lean_agentic.multi_lane.study import Replayed, RoutingStudy
 from lean_agentic.multi_lane.traffic import Traffic
 from lean_agentic.multi_lane.workload import Floats, Outcome
-from lean_agentic.workbench.charts import Chart, Reference, Series
+from lean_agentic.workbench.charts import Chart, ChartError, Reference, Series
 from lean_agentic.workbench.style import PALETTE
 from lean_agentic.workbench.tables import Table
 
@@ -139,7 +139,7 @@ def routing_table(replayed: Replayed) -> Table:
 
 
 def traffic_charts(study: RoutingStudy) -> tuple[Chart, ...]:
-    """What comes in: arrivals over time and tokens of both halves, and what a lane takes for each token."""
+    """What comes in: arrivals over time and tokens of prompt and answer, of both halves."""
     parts = {"fitted on": study.train_traffic, "reported on": study.test_traffic}
     arrivals = [Series(name, *_per_minute(part), "step") for name, part in parts.items()]
     tokens = [Series(name, part.context_tokens, part.generated_tokens, "points") for name, part in parts.items()]
@@ -168,6 +168,11 @@ def prediction_charts(replayed: Replayed, policy: str = "dual", window: int = 10
     """
     predicted, actual = billed_costs(replayed.outcome(policy))
     windows = len(actual) // window
+    if not windows:
+        raise ChartError(
+            f"The policy {policy!r} was billed for {len(actual)} requests, fewer than a window of {window}: replay "
+            "more arrivals, or judge smaller windows."
+        )
     sums = [costs[: windows * window].reshape(windows, window).sum(axis=1) for costs in (predicted, actual)]
     errors = np.sort(window_errors(predicted, actual, window))
     position = np.arange(windows, dtype=np.float64)

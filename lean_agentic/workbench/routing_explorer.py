@@ -1,6 +1,7 @@
 """The live part of the routing notebook: controls on one side, the replay of every policy on the other.
 
-In: a `RoutingStudy`. Out: a widget. Each change replays all policies on all requests; nothing is precomputed.
+In: a `RoutingStudy`. Out: a widget. Each change replays every request with every policy that it can matter to: floor
+and budget move the dual policy alone, so the study keeps the other outcomes. Nothing is computed ahead of a change.
 """
 
 from __future__ import annotations

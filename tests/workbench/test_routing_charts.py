@@ -7,7 +7,7 @@ from lean_agentic.multi_lane.bound import frontier
 from lean_agentic.multi_lane.cost_prediction import cost_variance
 from lean_agentic.multi_lane.study import Replayed, RoutingStudy, Setting, generated_sources
 from lean_agentic.workbench.chart_figure import draw
-from lean_agentic.workbench.charts import Chart
+from lean_agentic.workbench.charts import Chart, ChartError
 from lean_agentic.workbench.routing_charts import (
     BOUND,
     POLICIES,
@@ -114,6 +114,11 @@ def test_predictions_are_summed_as_the_cost_variance_is(replayed: Replayed) -> N
     expected = cost_variance(replayed.outcome("dual"), 50)
     assert np.allclose(np.sort(np.abs(predicted - billed) / billed), errors.series[0].xs)
     assert errors.references[0].value == pytest.approx(expected.p95)
+
+
+def test_a_bill_shorter_than_a_window_is_refused_with_what_to_do(replayed: Replayed) -> None:
+    with pytest.raises(ChartError, match=r"'dual' was billed for \d+ requests.*replay more arrivals"):
+        prediction_charts(replayed, window=100_000)
 
 
 def test_all_of_them_can_be_drawn(study: RoutingStudy, replayed: Replayed) -> None:
