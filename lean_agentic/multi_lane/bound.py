@@ -27,21 +27,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.optimize import linprog
 
 from lean_agentic.multi_lane.errors import LaneError
+from lean_agentic.multi_lane.master_program import SLACK_PRICE, solve_master
 from lean_agentic.multi_lane.scenario import Scenario
 from lean_agentic.multi_lane.workload import Floats, Workload
 
 TOLERANCE = 1e-3
 """Largest `gap_usd`, as a share of what the costliest lane alone would cost: a tenth of a percentage point saved."""
 MOST_ROUNDS = 200
-SLACK_PRICE = 1e4
-"""Price of breaking the floor or the miss rate by 1, in units of the costliest lane's total: only when they must be."""
 SLACK_ALLOWED = 1e-6
-ELASTIC_ROWS = 2
-"""Rows that an assignment may be unable to meet: quality, then misses. Capacity can always be met by not answering."""
 
 
 class BoundVerdict(Enum):
@@ -197,9 +192,10 @@ class _Program:
         columns = np.vstack([self._column(np.zeros((1, len(self.cost)), dtype=np.int64)), self._best(prices)[1]])
         for last in range(MOST_ROUNDS):
             open_floors = [floor for floor in range(len(limits)) if floor not in solved]
-            weights, slacks, prices = _master(columns, limits[open_floors], scale)
+            weights, slacks, prices = solve_master(columns, limits[open_floors], scale)
             lower, fresh = self._best(prices)
             lower -= (prices * limits[open_floors]).sum(axis=1)
+            # With the price of slack on both sides, so that the gap is also known where a constraint has to break.
             upper = weights @ columns[:, 0] + SLACK_PRICE * scale * slacks.sum(axis=1)
             near = (upper - lower <= TOLERANCE * scale) | (last == MOST_ROUNDS - 1)
             for place in np.flatnonzero(near):
@@ -251,6 +247,7 @@ class _Program:
     def within_budget(self, bound: Bound, budget_usd: float) -> Bound:
         if bound.verdict is not BoundVerdict.OPTIMAL or bound.cost_usd - bound.gap_usd <= budget_usd:
             return bound
+        # The optimum may lie below the figure by the gap: only a budget below that is surely too small.
         detail = f"at least ${bound.cost_usd - bound.gap_usd:.4f} is needed and ${budget_usd:.4f} allowed"
         return self._without_figures(BoundVerdict.BUDGET, bound.quality_floor, detail)
 
@@ -278,6 +275,8 @@ def _options(lanes: NDArray[Any], up: NDArray[np.bool_], unanswered: float = 0.0
 
 def _capacities(workload: Workload, scenario: Scenario, service_s: Floats) -> Iterator[tuple[Floats, float]]:
     """What each limited lane is used for, (n, k), and how much of it there is."""
+    # What is let in last may be served until the longest target has passed. Answers later than that could still be had
+    # for nothing, but they are missed, and no more than the miss rate of them are allowed: they are left out.
     span = float(workload.arrival_s[-1] - workload.arrival_s[0])
     horizon_s = span + float(scenario.latency_targets(workload.priority).max())
     for index, lane in enumerate(scenario.lanes):
@@ -287,42 +286,3 @@ def _capacities(workload: Workload, scenario: Scenario, service_s: Floats) -> It
             yield service_s * only, lane.servers * horizon_s
         if np.isfinite(lane.requests_per_minute):
             yield np.tile(only, (len(workload), 1)), lane.burst + lane.requests_per_minute / 60 * horizon_s
-
-
-def _master(columns: Floats, limits: Floats, scale: float) -> tuple[Floats, Floats, Floats]:
-    """Best mix of columns under each of F limits, all in one program of F blocks.
-
-    Returns
-    -------
-    weights : (F, columns)
-    slacks : (F, ELASTIC_ROWS)
-    prices : (F, J) dollars for one unit of each row, at least 0.
-    """
-    floors, rows = limits.shape
-    elastic = np.zeros((rows, ELASTIC_ROWS))
-    elastic[range(ELASTIC_ROWS), range(ELASTIC_ROWS)] = -1.0
-    block = np.hstack([columns[:, 1 : 1 + rows].T, elastic])
-    one = np.concatenate([np.ones(len(columns)), np.zeros(ELASTIC_ROWS)])
-    cost = np.concatenate([columns[:, 0] / scale, np.full(ELASTIC_ROWS, SLACK_PRICE)])
-    result = linprog(  # type: ignore[call-overload]  # its stubs leave sparse matrices out
-        np.tile(cost, floors),
-        A_ub=_repeat_block(block, floors),
-        b_ub=limits.ravel(),
-        A_eq=_repeat_block(one[None], floors),
-        b_eq=np.ones(floors),
-        method="highs-ds",
-    )
-    if result.status != 0:
-        raise LaneError(f"The master program was not solved ({result.message}); check the workload's figures.")
-    mixed = result.x.reshape(floors, -1)
-    prices = np.maximum(-result.ineqlin.marginals.reshape(floors, rows), 0.0) * scale
-    return mixed[:, : len(columns)], mixed[:, len(columns) :], prices
-
-
-def _repeat_block(block: Floats, times: int) -> sparse.csr_array[np.float64, tuple[int, int]]:
-    """The block along the diagonal, this many times; ten times as fast as `sparse.kron`."""
-    height, width = block.shape
-    column = np.arange(times)[:, None, None] * width + np.arange(width)
-    indices = np.broadcast_to(column, (times, height, width)).ravel()
-    starts = np.arange(times * height + 1) * width
-    return sparse.csr_array((np.tile(block.ravel(), times), indices, starts), shape=(times * height, times * width))
