@@ -53,6 +53,7 @@ def choose_epsilon(settings: Floats, memory: Floats, request: Floats, view: Floa
     for lane in range(len(view)):
         if rank_of(view[lane]) == best_rank:
             count += 1
+            # An untried lane counts as 0, below what a usual answer earns: exploration has to find it.
             if best < 0 or memory[lane, priority] > memory[best, priority]:
                 best = lane
     if draw >= settings[0]:

@@ -103,6 +103,7 @@ def chance_late(belief: Floats, predicted_s: float, slack_s: float) -> float:
     if place >= _BINS:
         return 0.0
     first = int(place)
+    # The slack falls inside a bin: its ratios are taken to lie evenly.
     late = belief[_HISTOGRAM + first] * (first + 1 - place)
     for later in range(first + 1, _BINS):
         late += belief[_HISTOGRAM + later]
@@ -120,6 +121,7 @@ def hear_success(belief: Floats, now: float, succeeded: bool) -> None:
 @compiled
 def hear_times(belief: Floats, ttft_s: float, inter_token_s: float, taken_s: float, predicted_s: float) -> None:
     """Learn a lane's speed and the spread of times around predictions from one completed attempt."""
+    # A mean with the prior at first, exponentially weighted once the step has fallen to its least.
     belief[_SPEEDS_SEEN] += 1.0
     step = max(1.0 / belief[_SPEEDS_SEEN], SPEED_STEP)
     belief[_TTFT] += step * (ttft_s - belief[_TTFT])

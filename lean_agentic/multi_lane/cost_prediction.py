@@ -66,6 +66,7 @@ def context_bin(context_tokens: float) -> int:
 @compiled
 def predict_tokens(memory: Floats, context_tokens: float) -> float:
     """Expected generated tokens: bin mean times drift, at least 1."""
+    # Bounded, since a few odd answers at the start would otherwise carry every prediction away.
     drift = min(max(memory[_SEEN] / memory[_EXPECTED], LEAST_DRIFT), MOST_DRIFT)
     return float(max(bin_tokens(memory, context_tokens) * drift, 1.0))
 
@@ -73,6 +74,7 @@ def predict_tokens(memory: Floats, context_tokens: float) -> float:
 @compiled
 def observe_tokens(memory: Floats, context_tokens: float, generated_tokens: float) -> None:
     """Learn from a request that has completed."""
+    # Before the bins learn from this request: what they expected of it must not hold its own answer.
     memory[_EXPECTED] += DRIFT_STEP * (bin_tokens(memory, context_tokens) - memory[_EXPECTED])
     memory[_SEEN] += DRIFT_STEP * (generated_tokens - memory[_SEEN])
     for slot in (context_bin(context_tokens), _OVERALL):

@@ -108,6 +108,7 @@ class _Trial:
     def replay(self, quality_price: float, miss_price: float) -> Outcome:
         at = quality_price, miss_price
         if at not in self._replayed:
+            # Multipliers that adapt would mend a bad start during the replay, and every price would look right.
             frozen = replace(self.dual(*at), steps=(0.0, 0.0, 0.0))
             self._replayed[at] = simulate(self.workload, self.scenario, frozen)
         return self._replayed[at]
@@ -135,6 +136,7 @@ def _least_price(excess: Callable[[float], float], start: float, factor: float, 
 
     From `start` by growing factors to the other side of the constraint, then `HALVINGS` back between the two.
     """
+    # A replay costs milliseconds and the range five decades: steps that grow reach the other side in few of them.
     seen = {start: excess(start)}
     low = high = start
     if seen[start] <= 0:
@@ -149,5 +151,6 @@ def _least_price(excess: Callable[[float], float], start: float, factor: float, 
         middle = math.sqrt(low * high)
         seen[middle] = excess(middle)
         low, high = (low, middle) if seen[middle] <= 0 else (middle, high)
+    # The excess is noisy in the price, so all that was seen counts and not only where the halving ended.
     kept = [price for price, value in seen.items() if value <= 0]
     return min(kept) if kept else min(seen, key=lambda price: (seen[price], price))

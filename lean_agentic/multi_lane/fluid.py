@@ -58,6 +58,7 @@ class FluidRelaxation:
         servers = np.array([[float(lane.servers)] for lane in scenario.lanes])
         cost = price * (workload.context_tokens + workload.generated_tokens) / 1000.0
         service_s = workload.ttft_s.T + workload.inter_token_s.T * (workload.generated_tokens - 1)
+        # Service alone: in a fluid nobody waits, so what waiting makes late is left to the replays.
         late = service_s > scenario.latency_targets(workload.priority)
         span_s = float(workload.arrival_s[-1] - workload.arrival_s[0])
         capacity_s = np.where(servers > 0, servers * span_s, math.inf)[:, 0]
@@ -113,4 +114,5 @@ def least_price(holds: Callable[[float], bool], low: float, high: float) -> floa
     for _ in range(HALVINGS):
         middle = math.sqrt(low * high)
         low, high = (low, middle) if holds(middle) else (middle, high)
+    # The side where it holds, or the end of the range where it never does: the nearest that there is.
     return high

@@ -30,6 +30,7 @@ from lean_agentic.multi_lane.workload import Floats
 @compiled
 def is_down(lane: Row, outages: Floats, now: float) -> bool:
     """Whether a lane, a row of the LANE table, is in an outage."""
+    # Time never falls, so an outage that is over is passed once and for all.
     while lane.next_outage < lane.last_outage and outages[lane.next_outage, 1] <= now:
         lane.next_outage += 1
     return bool(lane.next_outage < lane.last_outage and outages[lane.next_outage, 0] <= now)
@@ -64,6 +65,7 @@ def expected_wait(lane: Row, server_ends: Floats, now: float) -> float:
         return 0.0
     work = lane.expected_work_s
     for server in range(lane.servers):
+        # A server that is behind its prediction is expected to be free at any moment.
         work += max(server_ends[server] - now, 0.0)
     return float(work / lane.servers)
 
@@ -94,6 +96,7 @@ def look(world: World, view: Floats, request: int, now: float, keeps_budget: boo
     for index in range(len(view)):
         row, lane = view[index], world.lanes[index]
         worst_usd = worst_case(world, request, index)
+        # What costs nothing stays open even when rounding leaves the free budget a hair below 0.
         fits = not keeps_budget or worst_usd == 0.0 or worst_usd <= free_usd
         row[OPEN] = 1.0 if fits and not (tried >> index) & 1 else 0.0
         has_room = rate_allows(lane, now) and not line_is_full(lane)

@@ -230,6 +230,7 @@ def savings(
             f"{[outcome.policy for outcome in outcomes]}."
         )
     singles = [rows[name] for lane in scenario.lanes if (name := f"{lane.name} only") in rows]
+    # By the floor alone: held to the miss rate too, no single lane might be left to save against.
     at_floor = [single for single in singles if single.meets_floor]
     roles = {name: rows[name] for name in against}
     if at_floor:

@@ -73,6 +73,7 @@ def learn_dual(settings: Floats, memory: Floats, request: Floats, row: Floats, l
     prices[SPENT] += feedback.cost_usd
     if not feedback.over:
         return
+    # Floats may be compared here: one is the maximum of numbers that the other is copied from.
     if lane >= 0 and not feedback.failed and row[QUALITY] == request[BEST_QUALITY]:
         prices[SURPRISE_WEIGHT] += 1.0
         step = 1.0 / (prices[SURPRISE_WEIGHT] + PRIOR_ANSWERS)
@@ -88,8 +89,10 @@ def learn_dual(settings: Floats, memory: Floats, request: Floats, row: Floats, l
 @compiled
 def pace_budget(settings: Floats, prices: Floats, cost_usd: float) -> None:
     """Compare the pace of spending of late with what is left of the budget for the rest of the horizon."""
+    # Late in the horizon both may reach 0; a budget that is gone asks for the highest price, not for a division by it.
     left = max(settings[6] - prices[REQUESTS_OVER], 1.0)
     allowance = max(settings[5] - prices[SPENT], 1e-9) / left
     prices[PACE] += max(1.0 / prices[REQUESTS_OVER], PACE_STEP) * (cost_usd - prices[PACE])
+    # Cut to one step: a single long prompt can cost many times the allowance.
     step = settings[0] * min(max(prices[PACE] / allowance - 1.0, -1.0), 1.0)
     prices[BUDGET] = min(max(0.0, prices[BUDGET] + step), HIGHEST_BUDGET_PRICE)

@@ -32,7 +32,9 @@ from lean_agentic.multi_lane.program import Feedback, Program
 from lean_agentic.multi_lane.tables import INTER_TOKEN_OF, QUALITY_OF, TTFT_OF, Row, World
 from lean_agentic.multi_lane.workload import Floats
 
+# In this order: up to DOWN an ending says whether the lane works, after it only that it was busy.
 ANSWERED, FAILED, DOWN, RATE_LIMITED, QUEUE_FULL = range(5)
+# An event's code is twice the request plus one of these: one whole number is all that the queue has to carry.
 _END, _AGAIN = 0, 1
 
 
@@ -52,6 +54,7 @@ def take_server(world: World, request: int, lane: int, now: float) -> None:
     server = 0
     while ends[server] > -math.inf:
         server += 1
+    # The predicted end: waits are told from it, and the router must not know the real one.
     ends[server] = now + world.requests[request].expected_service_s
     world.lanes[lane].busy += 1
     world.requests[request].server = server
@@ -65,6 +68,7 @@ def start_service(world: World, request: int, lane: int, now: float) -> None:
     world.attempts[request, attempt].started_s = now
     if world.lanes[lane].servers > 0:
         take_server(world, request, lane, now)
+    # The draw belongs to the request and not to the policy, so every policy has the same luck.
     if world.draws[request, attempt] < world.lanes[lane].failure_rate:
         end_at(world, request, FAILED, now + world.ledger[0].notice_s)
     else:
@@ -76,6 +80,7 @@ def start_service(world: World, request: int, lane: int, now: float) -> None:
 def submit(world: World, request: int, index: int, now: float) -> None:
     """Send a request to a lane: it meets an outage, a full line or a rate limit, waits in line, or is served."""
     lane = world.lanes[index]
+    # The order matters: an attempt that meets an outage or a full line uses up nothing of the rate limit.
     if is_down(lane, world.outages, now):
         end_at(world, request, DOWN, now + world.ledger[0].notice_s)
     elif line_is_full(lane):
@@ -148,6 +153,7 @@ def dispatch(world: World, program: Program, view: Floats, request: int, now: fl
     known = world.shown_request[request]
     describe_request(world, request, now)
     look(world, view, request, now, program.keeps_budget)
+    # The second half of the draws: the first decides failures, and exploring by it would tell which attempts fail.
     draw = world.draws[request, world.draws.shape[1] // 2 + world.requests[request].attempts]
     lane = choose(program.kind, program.settings, program.memory, known, view, draw)
     if lane >= 0:
@@ -155,6 +161,7 @@ def dispatch(world: World, program: Program, view: Floats, request: int, now: fl
         submit(world, request, lane, now)
     else:
         close(world, request, -1, now)
+        # No attempt ends here, but the dual policy has to hear of the miss and the lacking quality.
         given_up = Feedback(0.0, 0.0, 1.0, True, True)
         learn(program.kind, program.settings, program.memory, known, world.shown_lane[request], -1, given_up)
 
@@ -168,6 +175,7 @@ def settle(world: World, request: int, lane: int, attempt: Row) -> float:
     elif attempt.status == FAILED:
         tokens = row.context_tokens
     cost_usd = world.lanes[lane].price_per_1k * tokens / 1000.0
+    # Budget is free again only now: from the choice on the worst case was held, so bills under way cannot overspend.
     world.ledger[0].reserved_usd -= worst_case(world, request, lane)
     world.ledger[0].spent_usd += cost_usd
     attempt.cost_usd = cost_usd
@@ -183,6 +191,7 @@ def update_beliefs(world: World, request: int, lane: int, attempt: Row) -> None:
         hear_success(belief, attempt.ended_s, attempt.status == ANSWERED)
     if attempt.status == ANSWERED:
         observe_tokens(world.token_memory, row.context_tokens, row.generated_tokens)
+        # With the wait, as the prediction shown at the choice had it: errors of both make an answer late.
         taken_s = attempt.ended_s - attempt.submitted_s
         hear_times(belief, served[TTFT_OF], served[INTER_TOKEN_OF], taken_s, world.shown_lane[request, LATENCY])
 
@@ -198,6 +207,7 @@ def end_attempt(world: World, program: Program, request: int, now: float) -> Non
     again = not answered and row.attempts < world.attempts.shape[1]
     if not again:
         close(world, request, lane if answered else -1, now)
+    # A failed attempt counts as missed although another lane may still be in time: the failure is this lane's doing.
     feedback = Feedback(cost_usd, row.quality, row.missed if answered else 1.0, not answered, not again)
     known, shown = world.shown_request[request], world.shown_lane[request]
     learn(program.kind, program.settings, program.memory, known, shown, lane, feedback)

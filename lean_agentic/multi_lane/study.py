@@ -209,6 +209,7 @@ class RoutingStudy:
         known = []
         for lane in self.lanes:
             profile = self.sources.latencies[lane.name]
+            # A machine of one's own has the speed that the setting gives it; a provider's is as measured.
             if lane.servers:
                 profile = profile.scaled_to(setting.local_tokens_per_s)
             first_s = float(np.median(profile.ttft_s))

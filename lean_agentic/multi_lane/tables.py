@@ -156,6 +156,7 @@ def build_world(workload: Workload, scenario: Scenario) -> World:
         beliefs=initial_beliefs(scenario.lanes),
         token_memory=token_memory(),
         ledger=_ledger(scenario),
+        # A request has at most one event pending: its attempt's end, or its next attempt. Arrivals are not queued.
         events=event_queue(n),
     )
 
@@ -189,6 +190,7 @@ def _lane_table(scenario: Scenario, outages: list[Floats]) -> Table:
     table["refill_per_s"] = [lane.requests_per_minute / 60.0 for lane in scenario.lanes]
     table["bucket"] = table["burst"]
     table["last_outage"] = np.cumsum([len(intervals) for intervals in outages])
+    # Outages of all lanes lie in one table: a lane's begin where those of the lane before it end.
     table["next_outage"][1:] = table["last_outage"][:-1]
     return table
 

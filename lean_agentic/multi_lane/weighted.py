@@ -45,6 +45,7 @@ def choose_random(settings: Floats, view: Floats, draw: float) -> int:
             passed += weight
             if draw * total < passed:
                 return lane
+    # Rounding of the sums can leave a draw just below 1 without a lane: the last open one then has it.
     return chosen
 
 

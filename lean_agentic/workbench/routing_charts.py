@@ -123,6 +123,7 @@ def routing_charts(replayed: Replayed, shares_of: str = "dual", floors: Sequence
 
 def routing_table(replayed: Replayed) -> Table:
     """One row a policy: no saving without the quality kept and the targets missed."""
+    # As replayed, with its outages and failures: what it left unanswered it did not bill either.
     dear = replayed.summaries["anthropic only"].cost_usd
     rows = []
     for name in sorted(replayed.summaries, key=POLICIES.index):

@@ -15,6 +15,7 @@ from lean_agentic.workbench.routing_charts import POLICIES, routing_charts, rout
 
 def routing_explorer(study: RoutingStudy, start: Setting) -> Explorer:
     """Make the explorer, its controls at `start`."""
+    # A slider needs an end, and the setting's budget may be infinite.
     dearest = _dearest(study, start)
 
     def compute(
