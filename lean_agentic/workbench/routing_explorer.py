@@ -40,13 +40,22 @@ def summary(replayed: Replayed) -> str:
     """One sentence on the dual policy, read aloud when a control moves."""
     dual, saving = replayed.summaries["dual"], replayed.savings.of("dual", "anthropic only")
     # With anthropic down there is no bill to save against.
-    saved = f"{saving.share:.1%} below anthropic only, " if saving.against.cost_usd > 0 else ""
+    saved = f"{saving.share:.1%} below anthropic only{_left_unanswered(replayed)}, " if saving.against.cost_usd else ""
     bound = replayed.bound
     reach = f"the bound is ${bound.cost_usd:,.2f}" if bound.verdict is BoundVerdict.OPTIMAL else bound.verdict.value
     return (
         f"Dual policy: ${dual.cost_usd:,.2f} for {dual.requests:,} requests, {saved}{dual.quality_kept:.1%} of quality "
         f"kept, {dual.missed:.2%} of targets missed; {reach}."
     )
+
+
+def _left_unanswered(replayed: Replayed) -> str:
+    """What makes the yardstick's bill too small to save against, where it does: requests that it left unanswered."""
+    against = replayed.summaries["anthropic only"]
+    # Rate limits can refuse half of fast traffic, and what is not answered is not billed.
+    if against.unanswered <= replayed.scenario.max_miss_rate:
+        return ""
+    return f" (which left {against.unanswered:.1%} unanswered)"
 
 
 def _dearest(study: RoutingStudy, start: Setting) -> float:

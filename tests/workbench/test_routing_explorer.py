@@ -62,6 +62,14 @@ def test_a_lane_that_is_down_bills_nothing(explorer: Explorer) -> None:
     assert "nan" not in explorer.view.summary
 
 
+def test_the_summary_says_when_the_yardstick_left_requests_unanswered(study: RoutingStudy) -> None:
+    assert "unanswered" not in summary(study.replay(Setting()))
+    crowded = study.replay(Setting(traffic_multiplier=50.0))
+    refused = crowded.summaries["anthropic only"].unanswered
+    assert refused > 0.1
+    assert f"anthropic only (which left {refused:.1%} unanswered)" in summary(crowded)
+
+
 def test_the_summary_says_when_the_floor_is_out_of_reach(study: RoutingStudy) -> None:
     replayed = study.replay(Setting(quality_floor=1.0, down=("anthropic",)))
     assert "out of reach" in summary(replayed)
