@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lean_agentic.multi_lane.bound import BoundVerdict
 from lean_agentic.multi_lane.study import Replayed, RoutingStudy, Setting
-from lean_agentic.workbench.controls import Control, choice, slider, toggle
+from lean_agentic.workbench.controls import Control, Slider, choice, slider, toggle
 from lean_agentic.workbench.explorer import Explorer, View, explore
 from lean_agentic.workbench.routing_charts import POLICIES, routing_charts, routing_table
 
@@ -65,13 +65,16 @@ def _dearest(study: RoutingStudy, start: Setting) -> float:
 
 
 def _controls(study: RoutingStudy, start: Setting, dearest: float) -> dict[str, Control]:
-    budget = min(start.budget_usd, dearest)
+    def wide(label: str, value: float, low: float, high: float, step: float, format: str) -> Slider:
+        # Whatever setting a run was given, its explorer starts there.
+        return slider(label, value, min(low, value), max(high, value), step, format=format)
+
     return {
-        "budget": slider("Budget", budget, 0, dearest, dearest / 100, format="${:,.0f}"),
-        "latency_target": slider("Latency target", start.latency_target_s, 1, 40, 0.5, format="{:.1f} s"),
-        "quality_floor": slider("Quality floor", start.quality_floor, 0.7, 1.0, 0.01, format="{:.0%}"),
-        "local_throughput": slider("Local throughput", start.local_tokens_per_s, 25, 2000, 25, format="{:,.0f} tok/s"),
-        "traffic": slider("Traffic multiplier", start.traffic_multiplier, 0.25, 8, 0.25, format="{:.2f}x"),
+        "budget": slider("Budget", min(start.budget_usd, dearest), 0, dearest, dearest / 100, format="${:,.0f}"),
+        "latency_target": wide("Latency target", start.latency_target_s, 1, 40, 0.5, "{:.1f} s"),
+        "quality_floor": wide("Quality floor", start.quality_floor, 0.7, 1.0, 0.01, "{:.0%}"),
+        "local_throughput": wide("Local throughput", start.local_tokens_per_s, 25, 2000, 25, "{:,.0f} tok/s"),
+        "traffic": wide("Traffic multiplier", start.traffic_multiplier, 0.25, 8, 0.25, "{:.2f}x"),
         "shares_of": choice("Lane shares of", POLICIES, "dual"),
         **{lane.name: toggle(f"Outage of {lane.name}", lane.name in start.down) for lane in study.lanes},
     }

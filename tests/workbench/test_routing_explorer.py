@@ -80,3 +80,14 @@ def test_all_lanes_down_is_shown_and_not_an_error(explorer: Explorer) -> None:
         explorer.controls[lane].value = True
     assert cost(explorer, "dual") == 0
     assert "100.00% of targets missed" in explorer.view.summary
+
+
+def test_it_starts_at_settings_beyond_its_usual_ranges(study: RoutingStudy) -> None:
+    setting = Setting(latency_target_s=60, quality_floor=0.5, local_tokens_per_s=10, traffic_multiplier=10)
+    values = routing_explorer(study, setting).values
+    assert [values[name] for name in ("latency_target", "quality_floor", "local_throughput", "traffic")] == [
+        60,
+        0.5,
+        10,
+        10,
+    ]
