@@ -78,8 +78,6 @@ class Builder:
         value = self.value(node)
         if isinstance(value, Static):
             raise self.unsupported(node, f"a {type(value.value).__name__} is not a number, a tuple, a list or an array")
-        if isinstance(value, Constant) and isinstance(value.value, str):
-            raise self.unsupported(node, "text is outside the kernel language")
         return value
 
     def statement(self, node: ast.stmt) -> None:

@@ -239,7 +239,8 @@ def check_store(statement: Store) -> None:
 
 def _check_store_into(container: Type, indexes: int, value: Type) -> None:
     if isinstance(container, ListType) and indexes == 1:
-        if not set(value.members) <= set(container.element.members):
+        # Nothing can be stored in a list without elements: IndexError, whatever the value.
+        if container.element != NEVER and not set(value.members) <= set(container.element.members):
             raise UnsupportedError(f"a {container} would hold {value}; convert the value or start with the wider type")
     elif isinstance(container, ArrayType) and indexes == container.rank:
         numbers = all(isinstance(each, NumpyScalar) or each.name in ("bool", "int", "float") for each in value.members)  # type: ignore[attr-defined]

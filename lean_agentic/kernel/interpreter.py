@@ -149,7 +149,9 @@ class _Frame:
 
     def resume(self, procedure: Procedure, target: int, behind: bool) -> None:
         """Make `run` begin at, or behind, a statement."""
-        inside = [each.id for each in walk(procedure.body) if any(s.id == target for b in blocks(each) for s in walk(b))]
+        inside = [
+            each.id for each in walk(procedure.body) if any(s.id == target for b in blocks(each) for s in walk(b))
+        ]
         self._around, self._target, self._behind = frozenset(inside), target, behind
 
     def run(self, procedure: Procedure) -> Any:
@@ -223,10 +225,8 @@ class _Frame:
         return value
 
     def _if(self, statement: If) -> type[Statement] | None:
-        if self._target is not None:
-            taken = self._inside(statement.body)
-        else:
-            taken = bool(self._read(statement.condition))
+        resuming = self._target is not None
+        taken = self._inside(statement.body) if resuming else bool(self._read(statement.condition))
         return self._block(statement.body if taken else statement.orelse)
 
     def _while(self, statement: While) -> type[Statement] | None:
@@ -250,7 +250,8 @@ class _Frame:
             start = Local(statement.counter)
         elif self._inside(statement.orelse):
             return self._block(statement.orelse)
-        for self.values[statement.counter] in range(*map(self._read, (start, statement.stop, statement.step))):
+        for count in range(*map(self._read, (start, statement.stop, statement.step))):
+            self.values[statement.counter] = count
             signal = self._block(statement.body)
             if signal is Break:
                 return None

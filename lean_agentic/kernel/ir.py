@@ -277,9 +277,6 @@ class Procedure:
     result: Type
 
 
-Item = TypeVar("Item")
-
-
 def blocks(statement: Statement) -> tuple[Block, ...]:
     """The blocks directly inside a statement, in the order of their text."""
     if isinstance(statement, While):
@@ -317,7 +314,9 @@ def map_atoms(node: Node, change: Callable[[Atom], Atom]) -> Node:
     def mapped(value: Any) -> Any:
         if isinstance(value, Local | Constant):
             return change(value)
-        if isinstance(value, Operation | Slice):
+        if isinstance(value, Operation):
+            return map_atoms(value, change)
+        if isinstance(value, Slice):
             return map_atoms(value, change)
         return tuple(map(mapped, value)) if isinstance(value, tuple) else value
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -86,7 +86,7 @@ def samples(a_type: Type) -> tuple[Any, ...]:
     return SAMPLES[a_type]
 
 
-@lru_cache(maxsize=None)
+@cache
 def probed(function: Callable[..., Any], operands: tuple[Type, ...], huge: bool = False) -> Type:
     """Types that a function of scalars gives, learned by calling it.
 
@@ -243,7 +243,7 @@ def _indexed(container: Type, items: Sequence[Atom | Slice]) -> Type:
 def check_items(items: Sequence[Atom | Slice]) -> None:
     """Refuse indexes that are no ints: a bool makes a mask of an array, a float raises TypeError."""
     for item in items:
-        parts = [each for each in (item.start, item.stop, item.step)] if isinstance(item, Slice) else [item]
+        parts = (item.start, item.stop, item.step) if isinstance(item, Slice) else (item,)
         for part in parts:
             missing = isinstance(item, Slice) and part.type == NONE
             if not missing and not (is_index(part.type) and BOOL not in part.type.members):
@@ -251,8 +251,9 @@ def check_items(items: Sequence[Atom | Slice]) -> None:
 
 
 def _tuple_item(container: TupleType, item: Atom | Slice) -> Type:
-    if isinstance(item, Constant) and -len(container.elements) <= item.value < len(container.elements):
-        return container.elements[item.value]
+    length = len(container.elements)
+    if isinstance(item, Constant) and -length <= item.value < length:
+        return container.elements[int(item.value)]
     return join(container.elements)
 
 

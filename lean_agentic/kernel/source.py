@@ -40,7 +40,9 @@ def function_from_source(text: str, name: str | None = None, namespace: dict[str
     # linecache drops entries with a modification time when the file does not exist; None keeps this one.
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     exec(compile(text, filename, "exec"), scope)
-    wanted = name or next((node.name for node in reversed(ast.parse(text).body) if isinstance(node, ast.FunctionDef)), "")
+    wanted = name or next(
+        (node.name for node in reversed(ast.parse(text).body) if isinstance(node, ast.FunctionDef)), ""
+    )
     found = scope.get(wanted)
     if not isinstance(found, FunctionType):
         raise ValueError(f"the source defines no function {wanted!r}; it has {sorted(set(scope) - {'__builtins__'})}")
@@ -64,6 +66,8 @@ def syntax_tree(function: FunctionType) -> ast.FunctionDef:
     if not isinstance(tree, ast.FunctionDef) or tree.name != function.__name__:
         raise UnsupportedError("only functions written with `def` are taken", line, text.splitlines()[0].strip())
     if function.__code__.co_flags & (inspect.CO_GENERATOR | inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
-        raise UnsupportedError("generators and functions with *args or **kwargs are not taken", line, f"def {tree.name}")
+        raise UnsupportedError(
+            "generators and functions with *args or **kwargs are not taken", line, f"def {tree.name}"
+        )
     ast.increment_lineno(tree, line - 1)
     return tree

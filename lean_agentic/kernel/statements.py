@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import cast
 
-from lean_agentic.kernel.builder import Builder, constant, is_constant, lowers, reached_by_all
+from lean_agentic.kernel.builder import Builder, constant, lowers, reached_by_all
 from lean_agentic.kernel.expressions import BINARY, index_items
 from lean_agentic.kernel.intrinsics import EXCEPTIONS
 from lean_agentic.kernel.ir import (
@@ -23,6 +23,7 @@ from lean_agentic.kernel.ir import (
 )
 from lean_agentic.kernel.scope import Static
 from lean_agentic.kernel.sequences import Tree, assign_target, emit_loop, lower_iterable
+from lean_agentic.kernel.types import STRING
 
 
 @lowers(ast.Assign)
@@ -180,8 +181,8 @@ def lower_raise(build: Builder, node: ast.Raise) -> None:
 
 
 def _exception_argument(build: Builder, node: ast.expr) -> Atom:
-    if isinstance(node, ast.Constant) and is_constant(node.value):
-        return constant(node.value)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return Constant(node.value, STRING)
     return build.atom(node)
 
 
