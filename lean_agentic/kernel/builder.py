@@ -77,7 +77,8 @@ class Builder:
         """Emit the evaluation of an expression that must give a run-time value."""
         value = self.value(node)
         if isinstance(value, Static):
-            raise self.unsupported(node, f"a {type(value.value).__name__} is not a number, a tuple, a list or an array")
+            kind = type(value.value).__name__
+            raise self.unsupported(node, f"a value of type {kind} from outside the arguments is not taken, numbers are")
         return value
 
     def statement(self, node: ast.stmt) -> None:

@@ -13,6 +13,7 @@ from lean_agentic.kernel.builder import Builder, Value, constant, is_constant, l
 from lean_agentic.kernel.intrinsics import ARRAY_MAKERS, INTRINSIC_NAMES
 from lean_agentic.kernel.ir import Atom, Call, Constant, Intrinsic, NewArray
 from lean_agentic.kernel.scope import Static
+from lean_agentic.kernel.sequences import list_of
 from lean_agentic.kernel.types import DTYPES
 
 KEYWORDS = {"round": "ndigits", "sum": "start"}
@@ -42,8 +43,6 @@ def _is_outside(build: Builder, node: ast.Attribute) -> bool:
 
 
 def _call_static(build: Builder, node: ast.Call, function: Any) -> Value:
-    if isinstance(function, FunctionType):
-        return _call_function(build, node, function)
     try:
         intrinsic, maker = INTRINSIC_NAMES.get(function), ARRAY_MAKERS.get(function)
     except TypeError:  # an unhashable outside value
@@ -52,6 +51,10 @@ def _call_static(build: Builder, node: ast.Call, function: Any) -> Value:
         return _call_intrinsic(build, node, intrinsic)
     if maker:
         return _new_array(build, node, maker)
+    if isinstance(function, FunctionType):
+        return _call_function(build, node, function)
+    if function is list and len(node.args) == 1 and not node.keywords:
+        return list_of(build, node.args[0])
     name = getattr(function, "__name__", repr(function))
     raise build.unsupported(node, f"{name} is not among the functions of the kernel language")
 

@@ -5,6 +5,7 @@ Callees are lowered for the types they are called with; recursion is typed by a 
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -161,7 +162,13 @@ class _Program:
             for each, a_type in zip(signature(function).parameters.values(), types, strict=True)
         )
         inference = Inference(lambda handle, given: self.procedure(builder.callees[handle], given))
-        typed, result = inference.procedure(body, {each.name: each.type for each in parameters})
+        try:
+            typed, result = inference.procedure(body, {each.name: each.type for each in parameters})
+        except UnsupportedError as error:
+            if error.source or error.line is None:
+                raise
+            text = linecache.getline(function.__code__.co_filename, error.line).strip()
+            raise UnsupportedError(error.reason, error.line, text) from None
         self.typed[name] = Procedure(name, parameters, typed, result)
         self._results[name] = result
 

@@ -188,6 +188,13 @@ def lower_comprehension(build: Builder, node: ast.ListComp) -> Atom:
     return result
 
 
+def list_of(build: Builder, iterable: ast.expr) -> Atom:
+    """`list(iterable)`, as the comprehension that copies every element."""
+    level = ast.comprehension(target=ast.Name("item", ast.Store()), iter=iterable, ifs=[], is_async=0)
+    copied = ast.ListComp(elt=ast.Name("item", ast.Load()), generators=[level])
+    return lower_comprehension(build, ast.fix_missing_locations(ast.copy_location(copied, iterable)))
+
+
 def _comprehension_level(build: Builder, node: ast.ListComp, level: int, result: Local) -> None:
     if level == len(node.generators):
         build.emit(Append, container=result, value=build.atom(node.elt))

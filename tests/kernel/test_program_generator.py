@@ -1,0 +1,34 @@
+"""The generator gives programs of the kernel language that reach its corners."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import HealthCheck, given, settings
+
+from lean_agentic.kernel import UnsupportedError, function_from_source, interpret, lower, type_of
+from lean_agentic.kernel.ir import walk
+from lean_agentic.kernel.program_generator import Program, programs
+
+
+def test_programs_are_taken_and_end_in_many_ways() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=120, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(programs())
+    def collect(program: Program) -> None:
+        function = function_from_source(program.source, "program")
+        try:
+            kernel = lower(function, [type_of(each) for each in program.arguments])
+        except UnsupportedError:
+            seen["refused"] += 1
+            return
+        outcome = interpret(kernel, program.arguments, budget=200_000)
+        seen[type(outcome.exception).__name__ if outcome.exception else outcome.ending.value] += 1
+        seen.update({type(each).__name__ for each in walk(kernel.entry.body)})
+
+    collect()
+
+    assert seen["refused"] < 10
+    assert seen["out of steps"] == 0
+    assert min(seen[name] for name in ("returned", "IndexError", "ZeroDivisionError", "ForRange", "While", "Store")) > 0
