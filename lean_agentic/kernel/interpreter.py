@@ -246,6 +246,9 @@ class _Frame:
 
     def _for(self, statement: ForRange) -> type[Statement] | None:
         start = statement.start
+        if self._inside(statement.body) and statement.counter not in self.values:
+            # The counter is not live: from the target on, every path leaves the loop.
+            return Return if self._block(statement.body) is Return else None
         if self._inside(statement.body):
             start = Local(statement.counter)
         elif self._inside(statement.orelse):
