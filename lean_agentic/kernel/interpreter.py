@@ -246,9 +246,8 @@ class _Frame:
 
     def _for(self, statement: ForRange) -> type[Statement] | None:
         start = statement.start
-        if self._inside(statement.body) and statement.counter not in self.values:
-            # The counter is not live: from the target on, every path leaves the loop.
-            return Return if self._block(statement.body) is Return else None
+        if self._inside(statement.body) and not self._known(Local(statement.counter), statement.stop, statement.step):
+            return self._last_iteration(statement)
         if self._inside(statement.body):
             start = Local(statement.counter)
         elif self._inside(statement.orelse):
@@ -261,6 +260,16 @@ class _Frame:
             if signal is Return:
                 return Return
         return self._block(statement.orelse)
+
+    def _known(self, *atoms: Atom) -> bool:
+        return all(isinstance(atom, Constant) or atom.name in self.values for atom in atoms)
+
+    def _last_iteration(self, statement: ForRange) -> type[Statement] | None:
+        """Go on in a body that every path from the target leaves: its counter and bounds need not be live there."""
+        signal = self._block(statement.body)
+        if signal in (Break, Return):
+            return None if signal is Break else Return
+        raise KeyError(f"going on in the loop of line {statement.line} takes {statement.counter} and its bounds")
 
 
 def fits(value: Any, a_type: Type) -> bool:

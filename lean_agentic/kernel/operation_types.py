@@ -93,7 +93,8 @@ def probed(function: Callable[..., Any], operands: tuple[Type, ...], huge: bool 
     Raises
     ------
     UnsupportedError
-        If it raises TypeError for some alternative, or gives something outside the kernel language.
+        If it raises TypeError for some alternative (but for `int` and `float` of complex, see below), or gives
+        something outside the kernel language.
     """
     found: list[Type] = []
     for alternative in product(*(each.members for each in operands)):
@@ -110,6 +111,9 @@ def _outcome_type(function: Callable[..., Any], operands: Sequence[Type], values
     except (ArithmeticError, ValueError):
         return None
     except TypeError as error:
+        # `int(n ** 0.5)` is everyday code: whether n is negative, and the TypeError with it, shows at run time.
+        if function in (int, float) and operands[0] == COMPLEX:
+            return None
         name = getattr(function, "__name__", "operation")
         raise UnsupportedError(f"{name} of {', '.join(map(str, operands))} raises TypeError ({error})") from None
 

@@ -24,6 +24,7 @@ from lean_agentic.kernel import (
     lower,
     type_of,
 )
+from lean_agentic.kernel.ir import ForRange
 from lean_agentic.kernel.program_generator import Program, programs
 
 EXAMPLES = int(os.environ.get("KERNEL_EXAMPLES", "250"))
@@ -124,6 +125,13 @@ def test_signs_of_division_and_powers(left: float, right: float, operator: str) 
     run(f"def f(x, y):\n    return x {operator} y\n", left, right)
 
 
+def test_roots_that_may_be_complex_are_refused_when_they_are() -> None:
+    source = "def f(n):\n    return int(n ** 0.5), float(n ** 0.5)\n"
+    assert run(source, 10).value == (3, 10**0.5)
+    assert type(run(source, -10).exception) is TypeError
+    assert type(run("def f(z):\n    return int(z)\n", 1j).exception) is TypeError
+
+
 def test_a_variable_keeps_the_type_of_its_path() -> None:
     source = "def f(n):\n    s = 0\n    for i in range(n):\n        s = s + 0.5\n    return s\n"
     assert fingerprint(run(source, 0).value) == fingerprint(0)
@@ -171,6 +179,33 @@ def test_going_on_behind_a_call() -> None:
     kernel = lower(function_from_source(source, "f"), [type_of(1)])
     call, *_ = kernel.entry.body
     assert interpret(kernel, after=call.id, locals={call.target: 21}).value == 42  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("leave", ["break", "return i + s"])
+def test_going_on_where_a_loop_can_only_be_left(leave: str) -> None:
+    source = (
+        "def f(n):\n    s = 1\n    for i in range(n):\n        s += i\n"
+        f"        s *= 7\n        {leave}\n    else:\n        s = -1\n    return s\n"
+    )
+    function = function_from_source(source)
+    kernel = lower(function, [type_of(3)])
+    (loop,) = (each for _, each in kernel.statements.values() if isinstance(each, ForRange))
+    live = liveness(kernel.entry)
+    assert loop.counter not in live.before[loop.body[-1].id]  # the live locals are the whole state without it
+    for budget in range(interpret(kernel, (3,)).steps):
+        part = interpret(kernel, (3,), budget=budget)
+        assert part.at is not None
+        state = {name: part.locals[name] for name in live.before[part.at]}
+        assert interpret(kernel, (3,), at=part.at, locals=state).value == function(3)
+
+
+def test_going_on_in_a_loop_without_its_counter_is_an_error() -> None:
+    source = "def f(n):\n    for i in range(n):\n        n += 1\n    return n\n"
+    kernel = lower(function_from_source(source), [type_of(3)])
+    (loop,) = (each for _, each in kernel.statements.values() if isinstance(each, ForRange))
+    other = {f"%{number}" for number in range(9)} - {loop.counter}
+    outcome = interpret(kernel, at=loop.body[-1].id, locals={"n": 1, "i": 0, **dict.fromkeys(other, 1)})
+    assert type(outcome.exception) is KeyError
 
 
 @pytest.mark.parametrize("test", ["True", "n == n"])
