@@ -6,11 +6,13 @@ import copy
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from lean_agentic.kernel import (
     Ending,
@@ -34,7 +36,7 @@ def seeded(examples: int) -> settings:
     """The same examples in every run, unless a campaign asks for more by KERNEL_EXAMPLES."""
     return settings(
         max_examples=examples, derandomize="KERNEL_EXAMPLES" not in os.environ, deadline=None, database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck), phases=(Phase.generate, Phase.shrink),
     )  # fmt: skip
 
 
@@ -56,15 +58,24 @@ def lowered(program: Program) -> Kernel:
         raise
 
 
-@seeded(EXAMPLES)
-@given(programs())
-def test_interpreter_is_cpython(program: Program) -> None:
-    kernel = lowered(program)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        expected = cpython(kernel.function, copy.deepcopy(program.arguments))
-        found = interpret(kernel, copy.deepcopy(program.arguments), budget=200_000, check_types=True)
-    assert found.fingerprint == expected.fingerprint, (found, expected)
+def test_interpreter_is_cpython() -> None:
+    compared = 0
+
+    @seeded(EXAMPLES)
+    @given(programs())
+    def compare(program: Program) -> None:
+        nonlocal compared
+        kernel = lowered(program)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = cpython(kernel.function, copy.deepcopy(program.arguments))
+            found = interpret(kernel, copy.deepcopy(program.arguments), budget=200_000, check_types=True)
+        assert found.fingerprint == expected.fingerprint, (found, expected)
+        compared += 1
+
+    with suppress(SkipTest):  # hypothesis skips a test for which it generated nothing; that is no pass
+        compare()
+    assert compared >= EXAMPLES
 
 
 @seeded(max(20, EXAMPLES // 10))
