@@ -129,6 +129,14 @@ def test_an_int_beyond_the_floats_overflows() -> None:
     assert run("def f(n, x):\n    return n == x\n", 2**53 + 1, 2.0**53).value is False
 
 
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float32", "float64"])
+@pytest.mark.parametrize("n", [2**53 + 1, 2**64, 2**200, 2**1100])
+def test_elements_compared_with_large_ints(dtype: str, n: int) -> None:
+    outcome = run("def f(a, n):\n    return a[0] < n, a[0] == n\n", np.array([1], dtype=dtype), n)
+    overflows = n >= 2**64 if dtype == "bool" else n > 2**1024 and dtype.startswith("float")
+    assert type(outcome.exception) is (OverflowError if overflows else type(None))
+
+
 @pytest.mark.parametrize("left", [7, -7, 7.5, -7.5, -0.0])
 @pytest.mark.parametrize("right", [2, -2, 2.5, float("inf"), 0, -0.0])
 @pytest.mark.parametrize("operator", ["//", "%", "/", "**"])
