@@ -1,0 +1,228 @@
+"""Lowering of what loops run over, and of comprehensions.
+
+Every iterable of the kernel language has a length that cannot change while it is iterated and an element for each
+position, so all `for` loops become one form: a range over positions whose body begins by computing the element.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Union
+
+from lean_agentic.kernel.builder import Builder, constant, lowers, reached_by_all
+from lean_agentic.kernel.ir import (
+    Append,
+    Atom,
+    Binary,
+    ForRange,
+    Index,
+    Intrinsic,
+    Local,
+    MakeList,
+    MakeTuple,
+    Unpack,
+)
+from lean_agentic.kernel.scope import Static
+
+Tree = Union[Atom, "tuple[Tree, ...]"]
+"""What an iteration yields: a value, or a tuple that need not be built when it is unpacked at once."""
+
+
+@dataclass(frozen=True)
+class Iterable:
+    """A length and a way to compute the element at a position."""
+
+    length: Atom
+    item: Callable[[Builder, Atom], Tree]
+    bounds: tuple[Atom, Atom, Atom] | None = None
+    """start, stop, step, when the positions themselves can run over a range."""
+
+
+def lower_iterable(build: Builder, node: ast.expr) -> Iterable:
+    """Evaluate an iterable: range, enumerate, zip, reversed, or a list, tuple or array."""
+    if isinstance(node, ast.Call):
+        function = _outside_function(build, node.func)
+        for known, rule in RULES.items():
+            if function is known and not node.keywords and not any(isinstance(a, ast.Starred) for a in node.args):
+                build.value(node.func)
+                return rule(build, node)
+    container = build.freeze(build.atom(node))
+    length = build.assign(Intrinsic("len", (container,)))
+    return Iterable(length, lambda build, position: build.assign(Index(container, (position,))))
+
+
+def _outside_function(build: Builder, node: ast.expr) -> object:
+    if not isinstance(node, ast.Name) or node.id in build.scope.locals or node.id in build.renamed:
+        return None
+    with build.block():  # look without emitting
+        value = build.value(node)
+    return value.value if isinstance(value, Static) else None
+
+
+def _range(build: Builder, node: ast.Call, counted: bool = False) -> Iterable:
+    if not 1 <= len(node.args) <= 3:
+        raise build.unsupported(node, "range takes 1 to 3 arguments")
+    given = [_index(build, build.atom(argument)) for argument in node.args]
+    if len(given) == 1:
+        given.insert(0, constant(0))
+    start, stop, step = (*given, constant(1))[:3]
+    length: Atom = constant(0)
+    if counted:
+        length = build.assign(Intrinsic("range_length", (start, stop, step)))
+
+    def item(build: Builder, position: Atom) -> Tree:
+        return build.assign(Binary("+", start, build.assign(Binary("*", position, step))))
+
+    return Iterable(length, item, (start, stop, step))
+
+
+def _counted(build: Builder, node: ast.expr) -> Iterable:
+    """An iterable whose length is known as a value, as zip and reversed want it."""
+    if isinstance(node, ast.Call) and _outside_function(build, node.func) is builtins.range and not node.keywords:
+        build.value(node.func)
+        return _range(build, node, counted=True)
+    return lower_iterable(build, node)
+
+
+def _index(build: Builder, value: Atom) -> Atom:
+    """The value as a Python int, kept from later assignments."""
+    known = not isinstance(value, Local) and type(value.value) is int
+    return value if known else build.assign(Intrinsic("index", (value,)))
+
+
+def _enumerate(build: Builder, node: ast.Call) -> Iterable:
+    if not 1 <= len(node.args) <= 2:
+        raise build.unsupported(node, "enumerate takes 1 or 2 arguments")
+    inner = _counted(build, node.args[0])
+    start = _index(build, build.atom(node.args[1])) if len(node.args) == 2 else constant(0)
+
+    def item(build: Builder, position: Atom) -> Tree:
+        count = position if start == constant(0) else build.assign(Binary("+", start, position))
+        return (count, inner.item(build, position))
+
+    return Iterable(inner.length, item)
+
+
+def _zip(build: Builder, node: ast.Call) -> Iterable:
+    if not node.args:
+        raise build.unsupported(node, "zip needs an argument")
+    inner = [_counted(build, argument) for argument in node.args]
+    length = inner[0].length
+    for each in inner[1:]:
+        length = build.assign(Intrinsic("min", (length, each.length)))
+    return Iterable(length, lambda build, position: tuple(each.item(build, position) for each in inner))
+
+
+def _reversed(build: Builder, node: ast.Call) -> Iterable:
+    if len(node.args) != 1:
+        raise build.unsupported(node, "reversed takes 1 argument")
+    function = _outside_function(build, node.args[0].func) if isinstance(node.args[0], ast.Call) else None
+    if function in (enumerate, zip, reversed):
+        raise build.unsupported(node, "reversed takes a range, a list, a tuple or an array")
+    inner = _counted(build, node.args[0])
+    last = build.assign(Binary("-", inner.length, constant(1)))
+
+    def item(build: Builder, position: Atom) -> Tree:
+        return inner.item(build, build.assign(Binary("-", last, position)))
+
+    return Iterable(inner.length, item)
+
+
+RULES: dict[object, Callable[[Builder, ast.Call], Iterable]] = {
+    range: _range, enumerate: _enumerate, zip: _zip, reversed: _reversed,
+}  # fmt: skip
+
+
+def emit_loop(build: Builder, iterable: Iterable, body: Callable[[Tree], None], orelse: Callable[[], None]) -> None:
+    """Emit the loop; `body` gets what the iteration yields."""
+    number, line, before = build.next_id(), build.line, build.bound
+    counter = build.fresh()
+    build.break_bounds.append([])
+    with build.block() as inside:
+        body(Local(counter) if iterable.bounds else iterable.item(build, Local(counter)))
+    build.bound = before  # the loop may run no iteration
+    leaving = build.break_bounds.pop()
+    with build.block() as after:
+        orelse()
+    build.bound = reached_by_all(build.bound, *leaving)
+    start, stop, step = iterable.bounds or (constant(0), iterable.length, constant(1))
+    build.emit(
+        ForRange, id=number, line=line, counter=counter, start=start, stop=stop, step=step,
+        body=tuple(inside), orelse=tuple(after),
+    )  # fmt: skip
+
+
+def assign_target(build: Builder, target: ast.expr, value: Tree, store: Callable[[ast.expr, Atom], None]) -> None:
+    """Assign what an iteration yields; `store` assigns one value to a target that is not a tuple."""
+    if not isinstance(target, ast.Tuple | ast.List):
+        store(target, as_atom(build, value))
+        return
+    if any(isinstance(item, ast.Starred) for item in target.elts):
+        raise build.unsupported(target, "starred targets are outside the kernel language")
+    if not isinstance(value, tuple):
+        source, count = build.freeze(value), len(target.elts)
+        value = tuple(build.assign(Unpack(source, count, position)) for position in range(count))
+    if len(value) != len(target.elts):
+        raise build.unsupported(target, f"{len(value)} values for {len(target.elts)} targets")
+    for item, part in zip(target.elts, value, strict=True):
+        assign_target(build, item, part, store)
+
+
+def as_atom(build: Builder, value: Tree) -> Atom:
+    """Build the tuples of a tree."""
+    if not isinstance(value, tuple):
+        return value
+    return build.assign(MakeTuple(tuple(as_atom(build, item) for item in value)))
+
+
+@lowers(ast.ListComp)
+def lower_comprehension(build: Builder, node: ast.ListComp) -> Atom:
+    """`[e for x in xs if c]`: a loop that appends to a new list; its variables get names of their own."""
+    result = build.assign(MakeList((), growing=True))
+    outer = dict(build.renamed)
+    _comprehension_level(build, node, 0, result)
+    build.renamed = outer
+    return result
+
+
+def list_of(build: Builder, iterable: ast.expr) -> Atom:
+    """`list(iterable)`, as the comprehension that copies every element."""
+    level = ast.comprehension(target=ast.Name("item", ast.Store()), iter=iterable, ifs=[], is_async=0)
+    copied = ast.ListComp(elt=ast.Name("item", ast.Load()), generators=[level])
+    return lower_comprehension(build, ast.fix_missing_locations(ast.copy_location(copied, iterable)))
+
+
+def _comprehension_level(build: Builder, node: ast.ListComp, level: int, result: Local) -> None:
+    if level == len(node.generators):
+        build.emit(Append, container=result, value=build.atom(node.elt))
+        return
+    generator = node.generators[level]
+    iterable = lower_iterable(build, generator.iter)
+    names = {n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
+    renamed = build.renamed | {name: build.fresh(f"{name}.") for name in sorted(names)}
+
+    def body(value: Tree) -> None:
+        build.renamed = renamed
+        assign_target(build, generator.target, value, lambda target, item: _bind_name(build, target, item))
+        _filtered(build, node, level, 0, result)
+
+    emit_loop(build, iterable, body, lambda: None)
+
+
+def _bind_name(build: Builder, target: ast.expr, value: Atom) -> None:
+    if not isinstance(target, ast.Name):
+        raise build.unsupported(target, "a comprehension assigns only to names")
+    build.bind(target.id, value)
+
+
+def _filtered(build: Builder, node: ast.ListComp, level: int, position: int, result: Local) -> None:
+    conditions = node.generators[level].ifs
+    if position == len(conditions):
+        _comprehension_level(build, node, level + 1, result)
+        return
+    build.choose(
+        build.atom(conditions[position]), lambda: _filtered(build, node, level, position + 1, result), lambda: None
+    )

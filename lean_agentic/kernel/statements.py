@@ -1,0 +1,195 @@
+"""Lowering of statements."""
+
+from __future__ import annotations
+
+import ast
+from typing import cast
+
+from lean_agentic.kernel.builder import Builder, constant, lowers, reached_by_all
+from lean_agentic.kernel.expressions import BINARY, index_items
+from lean_agentic.kernel.intrinsics import EXCEPTIONS
+from lean_agentic.kernel.ir import (
+    Atom,
+    Binary,
+    Break,
+    Constant,
+    Continue,
+    Index,
+    Raise,
+    Return,
+    Slice,
+    Store,
+    While,
+)
+from lean_agentic.kernel.scope import Static
+from lean_agentic.kernel.sequences import Tree, assign_target, emit_loop, lower_iterable
+from lean_agentic.kernel.types import STRING
+
+
+@lowers(ast.Assign)
+def lower_assign(build: Builder, node: ast.Assign) -> None:
+    """`target = value`, several targets left to right; tuples on both sides are not built."""
+    value: Tree
+    if isinstance(node.value, ast.Tuple) and all(isinstance(t, ast.Tuple | ast.List) for t in node.targets):
+        # Frozen one by one: a later element, or a target, may assign a variable that an earlier one read.
+        value = tuple(build.freeze(build.atom(item)) for item in node.value.elts)
+    else:
+        value = build.atom(node.value)
+    for target in node.targets:
+        assign_target(build, target, value, lambda each, item: store(build, each, item))
+
+
+@lowers(ast.AnnAssign)
+def lower_annotated(build: Builder, node: ast.AnnAssign) -> None:
+    """`x: int = value`; the annotation is not evaluated, as in CPython."""
+    if node.value is not None:
+        store(build, node.target, build.atom(node.value))
+
+
+def store(build: Builder, target: ast.expr, value: Atom) -> None:
+    """Assign to a name or to an element."""
+    if isinstance(target, ast.Name):
+        build.bind(target.id, value)
+    elif isinstance(target, ast.Subscript):
+        container = build.atom(target.value)
+        build.emit(Store, container=container, items=_element_items(build, target), value=value)
+    else:
+        raise build.unsupported(target, f"assignment to {type(target).__name__} is outside the kernel language")
+
+
+def _element_items(build: Builder, target: ast.Subscript) -> tuple[Atom, ...]:
+    items = index_items(build, target)
+    if any(isinstance(item, Slice) for item in items):
+        raise build.unsupported(target, "assignment to a slice is outside the kernel language; write the loop")
+    return cast(tuple[Atom, ...], items)
+
+
+@lowers(ast.AugAssign)
+def lower_augmented(build: Builder, node: ast.AugAssign) -> None:
+    """`target op= value`: container and index are evaluated once."""
+    operator = BINARY.get(type(node.op))
+    if operator is None or isinstance(node.target, ast.Attribute):
+        raise build.unsupported(node, "this augmented assignment is outside the kernel language")
+    if isinstance(node.target, ast.Name):
+        old: Atom = build.read(node.target.id)
+        new = build.assign(Binary(operator, old, build.atom(node.value), augmented=True))
+        build.bind(node.target.id, new)
+        return
+    container = build.atom(node.target.value)
+    items = _element_items(build, node.target)
+    old = build.assign(Index(container, items))
+    new = build.assign(Binary(operator, old, build.atom(node.value), augmented=True))
+    build.emit(Store, container=container, items=items, value=new)
+
+
+@lowers(ast.Expr)
+def lower_expression_statement(build: Builder, node: ast.Expr) -> None:
+    """An expression for its effect; a docstring has none."""
+    if not isinstance(node.value, ast.Constant):
+        build.value(node.value)
+
+
+@lowers(ast.Pass)
+def lower_pass(build: Builder, node: ast.Pass) -> None:
+    """Nothing."""
+
+
+@lowers(ast.If)
+def lower_if(build: Builder, node: ast.If) -> None:
+    """`if`, `elif`, `else`."""
+    build.choose(build.atom(node.test), lambda: build.body(node.body), lambda: build.body(node.orelse))
+
+
+@lowers(ast.While)
+def lower_while(build: Builder, node: ast.While) -> None:
+    """`while`, with `else`; the test is a block because it may take several operations."""
+    number, line = build.next_id(), build.line
+    with build.block() as test:
+        condition = build.atom(node.test)
+    before = build.bound
+    build.break_bounds.append([])
+    with build.block() as inside:
+        build.body(node.body)
+    leaving = build.break_bounds.pop()
+    endless = isinstance(condition, Constant) and bool(condition.value)
+    build.bound = None if endless else before
+    with build.block() as after:
+        build.body(node.orelse)
+    build.bound = reached_by_all(build.bound, *leaving)
+    build.emit(
+        While, id=number, line=line, test=tuple(test), condition=condition, body=tuple(inside), orelse=tuple(after)
+    )
+
+
+@lowers(ast.For)
+def lower_for(build: Builder, node: ast.For) -> None:
+    """`for`, with `else`."""
+    iterable = lower_iterable(build, node.iter)
+
+    def body(value: Tree) -> None:
+        assign_target(build, node.target, value, lambda target, item: store(build, target, item))
+        build.body(node.body)
+
+    emit_loop(build, iterable, body, lambda: build.body(node.orelse))
+
+
+@lowers(ast.Break)
+def lower_break(build: Builder, node: ast.Break) -> None:
+    """`break`."""
+    build.break_bounds[-1].append(build.bound)
+    build.emit(Break)
+    build.bound = None
+
+
+@lowers(ast.Continue)
+def lower_continue(build: Builder, node: ast.Continue) -> None:
+    """`continue`."""
+    build.emit(Continue)
+    build.bound = None
+
+
+@lowers(ast.Return)
+def lower_return(build: Builder, node: ast.Return) -> None:
+    """`return`."""
+    build.emit(Return, value=constant(None) if node.value is None else build.atom(node.value))
+    build.bound = None
+
+
+@lowers(ast.Assert)
+def lower_assert(build: Builder, node: ast.Assert) -> None:
+    """`assert`: the message is evaluated only when it fails."""
+
+    def fail() -> None:
+        arguments = () if node.msg is None else (_exception_argument(build, node.msg),)
+        _raise(build, "AssertionError", arguments)
+
+    build.choose(build.atom(node.test), lambda: None, fail)
+
+
+@lowers(ast.Raise)
+def lower_raise(build: Builder, node: ast.Raise) -> None:
+    """`raise SomeBuiltinError` or `raise SomeBuiltinError(number or text, ...)`."""
+    call = node.exc
+    named = call.func if isinstance(call, ast.Call) else call
+    exception = build.value(named) if isinstance(named, ast.Name | ast.Attribute) else None
+    if node.cause or not isinstance(exception, Static) or not _is_exception(exception.value):
+        raise build.unsupported(node, "only built-in exceptions are raised, without a cause")
+    given = call.args if isinstance(call, ast.Call) else []
+    if isinstance(call, ast.Call) and call.keywords:
+        raise build.unsupported(node, "an exception with keyword arguments is outside the kernel language")
+    _raise(build, exception.value.__name__, tuple(_exception_argument(build, argument) for argument in given))
+
+
+def _exception_argument(build: Builder, node: ast.expr) -> Atom:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return Constant(node.value, STRING)
+    return build.atom(node)
+
+
+def _raise(build: Builder, exception: str, arguments: tuple[Atom, ...]) -> None:
+    build.emit(Raise, exception=exception, arguments=arguments)
+    build.bound = None
+
+
+def _is_exception(value: object) -> bool:
+    return isinstance(value, type) and value in EXCEPTIONS
