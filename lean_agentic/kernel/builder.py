@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from lean_agentic.kernel.errors import UnsupportedError
 from lean_agentic.kernel.ir import Assign, Atom, CheckBound, Constant, Copy, If, Local, Operation, Statement
+from lean_agentic.kernel.loops import Loop
 from lean_agentic.kernel.scope import Scope, Static
 from lean_agentic.kernel.types import PYTHON_SCALARS
 
@@ -51,10 +52,13 @@ class Builder:
         self.callees: dict[str, FunctionType] = {}
         self.line = function.__code__.co_firstlineno
         self.statements: list[Statement] = []
+        self.loops: list[Loop] = []
         # None: this point cannot be reached. Then every name counts as bound.
         self.bound: frozenset[str] | None = frozenset()
         self.break_bounds: list[list[frozenset[str] | None]] = []
         self.renamed: dict[str, str] = {}
+        # Lists that grow by `append`: assigned only where they are made.
+        self.growing: frozenset[str] = frozenset()
         self._ids = ids
         self._temporaries = 0
 
@@ -118,7 +122,15 @@ class Builder:
 
     def bind(self, name: str, value: Atom) -> None:
         """Emit the assignment of a value to one of the user's variables."""
+        if name in self.growing and name not in self.renamed:
+            raise UnsupportedError(
+                f"`{name}` grows by append, so it can only be assigned a list like [] or [a, b]", self.line
+            )
         self.assign(Copy(value), self.renamed.get(name, name))
+        self.bound_now(name)
+
+    def bound_now(self, name: str) -> None:
+        """Note that a variable has a value from here on."""
         if self.bound is not None:
             self.bound |= {name}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import inspect
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -14,11 +14,15 @@ from lean_agentic.kernel.intrinsics import ARRAY_MAKERS, INTRINSIC_NAMES
 from lean_agentic.kernel.ir import Atom, Call, Constant, Intrinsic, NewArray
 from lean_agentic.kernel.scope import Static
 from lean_agentic.kernel.sequences import list_of
+from lean_agentic.kernel.signatures import bound_arguments, parameters_of, takes_any
+from lean_agentic.kernel.source import lowered_function
 from lean_agentic.kernel.types import DTYPES
 
 KEYWORDS = {"round": "ndigits", "sum": "start"}
 """The one keyword that an intrinsic takes, always as its second argument."""
 LARGEST_ARITY = {"bool": 1, "float": 1, "int": 1, "complex": 2, "math.log": 2}
+NUMBERS: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "complex": complex}
+"""What makes a number of a literal text."""
 DEFAULT_DTYPES: dict[Any, str] = {int: "int64", float: "float64", bool: "bool"}
 
 
@@ -32,7 +36,7 @@ def lower_call(build: Builder, node: ast.Call) -> Value:
         raise build.unsupported(node, "a number cannot be called")
     if any(isinstance(argument, ast.Starred) for argument in node.args) or any(k.arg is None for k in node.keywords):
         raise build.unsupported(node, "* and ** arguments are outside the kernel language")
-    return _call_static(build, node, getattr(function.value, "__kernel_function__", function.value))
+    return _call_static(build, node, lowered_function(function.value))
 
 
 def _is_outside(build: Builder, node: ast.Attribute) -> bool:
@@ -60,6 +64,9 @@ def _call_static(build: Builder, node: ast.Call, function: Any) -> Value:
 
 
 def _call_intrinsic(build: Builder, node: ast.Call, name: str) -> Value:
+    text = node.args[0] if len(node.args) == 1 and not node.keywords else None
+    if name in NUMBERS and isinstance(text, ast.Constant) and isinstance(text.value, str):
+        return _number(build, node, NUMBERS[name], text.value)
     arguments = [build.atom(argument) for argument in node.args]
     for keyword in node.keywords:
         if keyword.arg != KEYWORDS.get(name) or len(arguments) != 1:
@@ -70,21 +77,28 @@ def _call_intrinsic(build: Builder, node: ast.Call, name: str) -> Value:
     return build.assign(Intrinsic(name, tuple(arguments)))
 
 
+def _number(build: Builder, node: ast.Call, kind: Callable[[str], Any], text: str) -> Value:
+    """`float("inf")`."""
+    try:
+        return constant(kind(text))
+    except ValueError as error:
+        raise build.unsupported(node, f"this raises ValueError: {error}") from None
+
+
 def _call_function(build: Builder, node: ast.Call, function: FunctionType) -> Value:
     positional = [build.atom(argument) for argument in node.args]
     keywords = {str(keyword.arg): build.atom(keyword.value) for keyword in node.keywords}
-    signature = inspect.signature(function)
+    if takes_any(function):
+        raise build.unsupported(node, f"{function.__name__} takes *args or **kwargs")
     try:
-        given = signature.bind(*positional, **keywords).arguments
+        given = bound_arguments(function, positional, keywords)
     except TypeError as error:
         raise build.unsupported(node, f"the call to {function.__name__} raises TypeError: {error}") from None
     arguments: list[Atom] = []
-    for parameter in signature.parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise build.unsupported(node, f"{function.__name__} takes *args or **kwargs")
-        if parameter.name not in given and not is_constant(parameter.default):
-            raise build.unsupported(node, f"the default of {parameter.name} is not a number or None")
-        arguments.append(given.get(parameter.name) or constant(parameter.default))
+    for name, default, _ in parameters_of(function):
+        if name not in given and not is_constant(default):
+            raise build.unsupported(node, f"the default of {name} is not a number or None")
+        arguments.append(given[name] if name in given else constant(default))
     handle = f"{function.__qualname__}@{id(function)}"
     build.callees[handle] = function
     return build.assign(Call(handle, tuple(arguments)))

@@ -3,12 +3,16 @@
 In: a procedure's untyped body and its parameter types. Out: the body with a type at every use of a local, and the
 result type. A variable may have another type at each point; where paths that disagree meet it has the union, and an
 operation on a union is taken only if it is taken for every alternative. Loops are run to a fixed point.
+
+What has been found is kept, because nested loops come to the same statements again and again: a statement's typed form
+by the types of its operands, and a loop's types by those it is reached with. At the head of a loop and behind
+branches and loops only the types of live variables are kept, so temporaries do not make a loop look unfinished.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from lean_agentic.kernel.errors import UnsupportedError
 from lean_agentic.kernel.ir import (
@@ -28,31 +32,32 @@ from lean_agentic.kernel.ir import (
     If,
     Local,
     MakeList,
+    Operation,
     Raise,
     Return,
     Statement,
     Store,
     While,
+    changed,
     map_atoms,
 )
-from lean_agentic.kernel.operation_types import check_condition, check_items, result_type
+from lean_agentic.kernel.liveness import LiveSets, Names
+from lean_agentic.kernel.operation_types import check_condition, result_type
+from lean_agentic.kernel.stores import check_store, element_type
 from lean_agentic.kernel.types import (
     DEEPEST_NESTING,
     INT,
     NEVER,
     NONE,
-    ArrayType,
     ListType,
-    NumpyScalar,
     Type,
     is_index,
-    is_scalar,
     join,
     nesting,
 )
 
-Types = Mapping[str, Type]
-"""Types of the locals at a point."""
+Types = dict[str, Type]
+"""Types of the locals at a point; changed in place while statements follow one another."""
 
 
 class _WidenedError(Exception):
@@ -61,73 +66,100 @@ class _WidenedError(Exception):
 
 @dataclass
 class _Loop:
-    breaks: list[Types | None] = field(default_factory=list)
-    continues: list[Types | None] = field(default_factory=list)
+    breaks: list[Types] = field(default_factory=list)
+    continues: list[Types] = field(default_factory=list)
 
 
-def merge(*paths: Types | None) -> Types | None:
-    """Types where paths meet; None is a path that is never taken."""
+def merge(names: Names, *paths: Types | None) -> Types | None:
+    """Types of some names where paths meet; None is a path that is never taken."""
     reached = [path for path in paths if path is not None]
     if len(reached) < 2:
         return reached[0] if reached else None
-    names = {name for path in reached for name in path}
-    return {name: join(path[name] for path in reached if name in path) for name in names}
+    merged: Types = {}
+    for name in names:
+        found = {path[name] for path in reached if name in path}
+        if found:
+            merged[name] = found.pop() if len(found) == 1 else join(found)
+    return merged
+
+
+def widened(names: Names, head: Types, *paths: Types | None) -> Types | None:
+    """Types at the head of a loop where its iterations come back with others than were assumed; None if they do not."""
+    wider = merge(names, {name: head[name] for name in names if name in head}, *paths)
+    assert wider is not None
+    return None if all(head.get(name) is a_type for name, a_type in wider.items()) else {**head, **wider}
 
 
 class Inference:
     """Types one body. `call` gives the procedure name and result type for a callee handle and argument types."""
 
-    def __init__(self, call: Callable[[str, tuple[Type, ...]], tuple[str, Type]]) -> None:
+    def __init__(self, body: Block, call: Callable[[str, tuple[Type, ...]], tuple[str, Type]]) -> None:
         self.results: list[Type] = []
+        self.parameters: Types = {}
+        self._body = body
         self._call = call
+        self._live = LiveSets(body)
         self._loops: list[_Loop] = []
-        self._growing: dict[str, Type] = {}
+        self._growing: Types = {}
         self._known: dict[str, bool] = {}
+        self._typed: dict[tuple[int | Type, ...], Statement] = {}
+        self._done: dict[tuple[int, frozenset[tuple[str, Type]]], tuple[Statement, Types | None]] = {}
 
-    def procedure(self, body: Block, parameters: Types) -> tuple[Block, Type]:
-        """The typed body and the join of all results."""
+    def procedure(self, parameters: Mapping[str, Type]) -> tuple[Block, Type]:
+        """The typed body and the join of all results.
+
+        Afterwards `parameters` has the types that were assumed: a parameter that is a comprehension's half-built list
+        is widened by what is still appended to it. Call again when result types of callees have changed.
+        """
         while True:
-            self.results, self._loops, self._known = [], [], {}
+            self.results, self._loops, self._known, self._done = [], [], {}, {}
+            self.parameters = {name: self._grown(name, a_type) for name, a_type in parameters.items()}
             try:
-                typed, after = self.block(body, dict(parameters))
+                typed, after = self._block(self._body, dict(self.parameters))
             except _WidenedError:
                 continue
             return typed, join([*self.results, *([NONE] if after is not None else [])])
 
-    def block(self, block: Block, types: Types | None) -> tuple[Block, Types | None]:
+    def _block(self, block: Block, types: Types | None) -> tuple[Block, Types | None]:
         """Type statements in order; those that cannot be reached are left out."""
         typed: list[Statement] = []
         for statement in block:
             if types is None:
                 break
             try:
-                parts, types = self.statement(statement, types)
+                if isinstance(statement, Assign):
+                    types = self._assign(statement, types, typed)
+                elif isinstance(statement, If):
+                    types = self._if(statement, types, typed)
+                elif isinstance(statement, While | ForRange):
+                    types = self._loop(statement, types, typed)
+                else:
+                    types = self._leaf(statement, types, typed)
             except UnsupportedError as error:
                 raise error if error.line else UnsupportedError(error.reason, statement.line) from None
-            typed += parts
         return tuple(typed), types
 
-    def statement(self, statement: Statement, types: Types) -> tuple[Block, Types | None]:
-        """The statements that take this one's place, and the types after it."""
-        typed = map_atoms(statement, lambda atom: _typed(atom, types))
-        if isinstance(typed, If):
-            return self._if(typed, types)
-        if isinstance(typed, While):
-            return self._while(typed, types)
-        if isinstance(typed, ForRange):
-            return self._for(typed, types)
-        if isinstance(typed, Assign):
-            return self._assign(typed, types)
-        return (typed,), self._leaf(typed, types)
+    def _key(self, statement: Statement, types: Types) -> tuple[int | Type, ...]:
+        """What the typed form of a statement depends on."""
+        return (statement.id, *[types.get(name, NEVER) for name in self._live.operands[statement.id]])
 
-    def _leaf(self, statement: Statement, types: Types) -> Types | None:
-        if isinstance(statement, Store):
-            check_store(statement)
-        elif isinstance(statement, Append):
-            self._append(statement)
-        elif isinstance(statement, CheckBound):
+    def _leaf(self, statement: Statement, types: Types, typed: list[Statement]) -> Types | None:
+        key = self._key(statement, types)
+        found = self._typed.get(key)
+        if found is None:
+            found = map_atoms(statement, lambda atom: with_type(atom, types))
+            if isinstance(found, Store):
+                check_store(found)
+            elif isinstance(found, Append):
+                self._append(found)
+            self._typed[key] = found
+        typed.append(found)
+        return self._after_leaf(found, types)
+
+    def _after_leaf(self, statement: Statement, types: Types) -> Types | None:
+        if isinstance(statement, CheckBound):
             return types if statement.name in types else None
-        elif isinstance(statement, Return):
+        if isinstance(statement, Return):
             self.results.append(statement.value.type)
         elif isinstance(statement, Break):
             self._loops[-1].breaks.append(types)
@@ -137,31 +169,47 @@ class Inference:
 
     def _append(self, statement: Append) -> None:
         assert isinstance(statement.container, Local)
-        name = statement.container.name
-        element = join([self._growing.get(name, NEVER), statement.value.type])
-        if element != self._growing.get(name):
-            self._growing[name] = element
+        element = join([element_type(statement.container.type), statement.value.type])
+        if any(member != ListType(element) for member in statement.container.type.members):
+            self._growing[statement.container.name] = element
             raise _WidenedError
 
-    def _assign(self, statement: Assign, types: Types) -> tuple[Block, Types | None]:
-        operation = statement.operation
+    def _grown(self, name: str, a_type: Type) -> Type:
+        return ListType(join([element_type(a_type), self._growing[name]])) if name in self._growing else a_type
+
+    def _assign(self, statement: Assign, types: Types, typed: list[Statement]) -> Types | None:
+        key = self._key(statement, types)
+        found = self._typed.get(key)
+        if found is None:
+            found = self._typed_assignment(statement, types)
+            operation = statement.operation
+            if not isinstance(operation, Call) and not (isinstance(operation, MakeList) and operation.growing):
+                self._typed[key] = found  # the others' result may still grow
+        assert isinstance(found, Assign)
+        typed.append(found)
+        self._note_known(statement.target, found.operation)
+        if found.type is NEVER:
+            # An operation without a result always raises, or is a recursive call whose result is not known yet.
+            return None
+        types[statement.target] = found.type
+        return types
+
+    def _typed_assignment(self, statement: Assign, types: Types) -> Assign:
+        operation: Operation = map_atoms(statement.operation, lambda atom: with_type(atom, types))
         if isinstance(operation, Call):
             name, result = self._call(operation.procedure, tuple(each.type for each in operation.arguments))
-            operation = replace(operation, procedure=name)
+            operation = changed(operation, procedure=name)
         elif isinstance(operation, MakeList) and operation.growing:
             result = ListType(self._growing.get(statement.target, NEVER))
         else:
             result = result_type(operation)
         if nesting(result) > DEEPEST_NESTING:
             raise UnsupportedError("a tuple or list nests without bound")
-        if isinstance(operation, Binary):
-            operation = replace(operation, augmented=False)
-        self._note_known(statement.target, operation)
-        # An operation without a result always raises, or is a recursive call whose result is not known yet.
-        after = None if result == NEVER else {**types, statement.target: result}
-        return (replace(statement, operation=operation, type=result),), after
+        if isinstance(operation, Binary) and operation.augmented:
+            operation = changed(operation, augmented=False)
+        return changed(statement, operation=operation, type=result)
 
-    def _note_known(self, target: str, operation: object) -> None:
+    def _note_known(self, target: str, operation: Operation) -> None:
         """Remember `x is None` where the type decides it, so that the branch not taken is not typed."""
         self._known.pop(target, None)
         if isinstance(operation, Copy) and isinstance(operation.source, Local) and operation.source.name in self._known:
@@ -177,74 +225,84 @@ class Inference:
             return bool(condition.value)
         return self._known.get(condition.name)
 
-    def _if(self, statement: If, types: Types) -> tuple[Block, Types | None]:
-        truth = self._truth(statement.condition)
+    def _if(self, statement: If, types: Types, typed: list[Statement]) -> Types | None:
+        condition = with_type(statement.condition, types)
+        truth = self._truth(condition)
         if truth is not None:
-            return self.block(statement.body if truth else statement.orelse, types)
+            taken, after = self._block(statement.body if truth else statement.orelse, types)
+            typed += taken
+            return after
         known = dict(self._known)
-        body, after_body = self.block(statement.body, types)
+        body, after_body = self._block(statement.body, dict(types))
         self._known = known
-        orelse, after_orelse = self.block(statement.orelse, types)
+        orelse, after_orelse = self._block(statement.orelse, types)
         self._known = {}
-        return (replace(statement, body=body, orelse=orelse),), merge(after_body, after_orelse)
+        typed.append(changed(statement, condition=condition, body=body, orelse=orelse))
+        return merge(self._live.names(self._live.after[statement.id]), after_body, after_orelse)
 
-    def _while(self, statement: While, types: Types) -> tuple[Block, Types | None]:
+    def _loop(self, statement: While | ForRange, types: Types, typed: list[Statement]) -> Types | None:
+        """A loop; one that has been typed before is taken again where what it reads and assigns has the same types."""
+        run = self._while if isinstance(statement, While) else self._for
+        if statement.orelse:  # may jump to the loop around, which wants the types of all variables
+            typed_loop, after = run(statement, types)  # type: ignore[arg-type]
+            typed.append(typed_loop)
+            return after
+        number = statement.id
+        touched = self._live.names(self._live.heads[number] & self._live.touched[number])
+        inside = {name: types[name] for name in touched if name in types}
+        key = (number, frozenset(inside.items()))
+        if key not in self._done:
+            self._done[key] = run(statement, inside)  # type: ignore[arg-type]
+        typed_loop, after = self._done[key]
+        typed.append(typed_loop)
+        self._known = {}
+        if after is None:
+            return None
+        passed = self._live.names(self._live.after[number] & ~self._live.touched[number])
+        return {name: types[name] for name in passed if name in types} | after
+
+    def _while(self, statement: While, head: Types) -> tuple[Statement, Types | None]:
+        live = self._live.names(self._live.heads[statement.id])
         while True:
             self._known = {}
-            test, tested = self.block(statement.test, types)
-            condition = _typed(statement.condition, tested or {})
-            truth = self._truth(condition) if isinstance(condition, Constant) else None
+            test, tested = self._block(statement.test, dict(head))
+            condition = with_type(statement.condition, tested or {})
+            truth = bool(condition.value) if isinstance(condition, Constant) else None
             check_condition(condition.type)
-            loop, body, end = self._body(statement.body, None if truth is False else tested)
-            wider = merge(types, end, *loop.continues)
-            if wider is None or wider == types:
+            entered = None if truth is False or tested is None else dict(tested)
+            loop, body, end = self._loop_body(statement.body, entered)
+            wider = widened(live, head, end, *loop.continues)
+            if wider is None:
                 break
-            types = wider
+            head = wider
         self._known = {}
-        orelse, after = self.block(statement.orelse, None if truth is True else tested)
-        typed = replace(statement, test=test, condition=condition, body=body, orelse=orelse)
-        return (typed,), merge(after, *loop.breaks)
+        orelse, after = self._block(statement.orelse, None if truth is True else tested)
+        made = changed(statement, test=test, condition=condition, body=body, orelse=orelse)
+        return made, merge(self._live.names(self._live.after[statement.id]), after, *loop.breaks)
 
-    def _for(self, statement: ForRange, types: Types) -> tuple[Block, Types | None]:
-        bounds = (statement.start.type, statement.stop.type, statement.step.type)
-        if not all(map(is_index, bounds)):
-            raise UnsupportedError(f"range takes ints, not {', '.join(map(str, bounds))}")
+    def _for(self, statement: ForRange, head: Types) -> tuple[Statement, Types | None]:
+        start, stop, step = (with_type(each, head) for each in (statement.start, statement.stop, statement.step))
+        if not all(is_index(each.type) for each in (start, stop, step)):
+            raise UnsupportedError(f"range takes ints, not {start.type}, {stop.type}, {step.type}")
+        live = self._live.names(self._live.heads[statement.id] & ~self._live.bit(statement.counter))
         while True:
-            loop, body, end = self._body(statement.body, {**types, statement.counter: INT})
-            wider = merge(types, end, *loop.continues)
-            if wider is None or {**wider, statement.counter: INT} == {**types, statement.counter: INT}:
+            loop, body, end = self._loop_body(statement.body, {**head, statement.counter: INT})
+            wider = widened(live, head, end, *loop.continues)
+            if wider is None:
                 break
-            types = wider
+            head = wider
         self._known = {}
-        orelse, after = self.block(statement.orelse, types)
-        return (replace(statement, body=body, orelse=orelse),), merge(after, *loop.breaks)
+        orelse, after = self._block(statement.orelse, dict(head))
+        made = changed(statement, start=start, stop=stop, step=step, body=body, orelse=orelse)
+        return made, merge(self._live.names(self._live.after[statement.id]), after, *loop.breaks)
 
-    def _body(self, body: Block, types: Types | None) -> tuple[_Loop, Block, Types | None]:
+    def _loop_body(self, body: Block, types: Types | None) -> tuple[_Loop, Block, Types | None]:
         self._known = {}
         self._loops.append(_Loop())
-        typed, end = self.block(body, types)
+        typed, end = self._block(body, types)
         return self._loops.pop(), typed, end
 
 
-def _typed(atom: Atom, types: Types) -> Atom:
-    return replace(atom, type=types.get(atom.name, NEVER)) if isinstance(atom, Local) else atom
-
-
-def check_store(statement: Store) -> None:
-    """Refuse stores that change what a list holds, or that NumPy does not do element by element."""
-    check_items(statement.items)
-    for member in statement.container.type.members:
-        _check_store_into(member, len(statement.items), statement.value.type)
-
-
-def _check_store_into(container: Type, indexes: int, value: Type) -> None:
-    if isinstance(container, ListType) and indexes == 1:
-        # Nothing can be stored in a list without elements: IndexError, whatever the value.
-        if container.element != NEVER and not set(value.members) <= set(container.element.members):
-            raise UnsupportedError(f"a {container} would hold {value}; convert the value or start with the wider type")
-    elif isinstance(container, ArrayType) and indexes == container.rank:
-        numbers = all(isinstance(each, NumpyScalar) or each.name in ("bool", "int", "float") for each in value.members)  # type: ignore[attr-defined]
-        if not is_scalar(value) or not numbers:
-            raise UnsupportedError(f"{value} cannot be stored in one element of {container}")
-    else:
-        raise UnsupportedError(f"a store into {container} with {indexes} indexes is outside the kernel language")
+def with_type(atom: Atom, types: Types) -> Atom:
+    """An operand with the type it has at a point."""
+    return Local(atom.name, types.get(atom.name, NEVER)) if isinstance(atom, Local) else atom

@@ -23,6 +23,14 @@ MATH = (
 )  # fmt: skip
 
 
+NUMPY = (
+    "abs", "arccos", "arcsin", "arctan", "arctan2", "ceil", "cos", "cosh", "exp", "expm1", "floor", "hypot", "isfinite",
+    "isinf", "isnan", "log", "log10", "log1p", "log2", "maximum", "minimum", "sign", "sin", "sinh", "sqrt", "square",
+    "tan", "tanh",
+)  # fmt: skip
+"""Of scalars."""
+
+
 def range_length(start: int, stop: int, step: int) -> int:
     """Length of `range(start, stop, step)`, of any size (`len` stops at 2**63 - 1)."""
     if step == 0:
@@ -33,6 +41,7 @@ def range_length(start: int, stop: int, step: int) -> int:
 INTRINSICS: dict[str, Callable[..., Any]] = {
     **{name: getattr(builtins, name) for name in BUILTINS},
     **{f"math.{name}": getattr(math, name) for name in MATH},
+    **{f"np.{name}": getattr(np, name) for name in NUMPY},
     "index": operator.index,
     "range_length": range_length,
 }

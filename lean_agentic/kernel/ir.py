@@ -8,8 +8,8 @@ normal form of Flanagan et al., PLDI 1993, with CPython's order of evaluation).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from lean_agentic.kernel.types import INT, NEVER, Type
@@ -294,15 +294,20 @@ def walk(block: Block) -> Iterator[Statement]:
             yield from walk(inner)
 
 
-def atoms(node: Statement | Operation | Slice) -> Iterator[Atom]:
+def atoms(node: Statement | Operation | Slice) -> Sequence[Atom]:
     """The operands of a statement or operation, left to right, without those of inner blocks."""
-    for each in fields(node):
-        value = getattr(node, each.name)
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, Local | Constant):
-                yield item
-            elif isinstance(item, Operation | Slice):
-                yield from atoms(item)
+    found: list[Atom] = []
+    for name in OPERANDS[type(node)]:
+        value = getattr(node, name)
+        kind = type(value)
+        if kind is Local or kind is Constant:
+            found.append(value)
+        elif kind is tuple:
+            for item in value:
+                found += atoms(item) if type(item) is Slice else (item,)
+        else:
+            found += atoms(value)
+    return found
 
 
 Node = TypeVar("Node", Operation, Slice, Statement)
@@ -310,17 +315,28 @@ Node = TypeVar("Node", Operation, Slice, Statement)
 
 def map_atoms(node: Node, change: Callable[[Atom], Atom]) -> Node:
     """The same node with every operand changed; inner blocks stay as they are."""
+    parts: dict[str, Any] = {}
+    for name in OPERANDS[type(node)]:
+        value = getattr(node, name)
+        kind = type(value)
+        if kind is Local or kind is Constant:
+            parts[name] = change(value)
+        elif kind is tuple:
+            parts[name] = tuple([map_atoms(item, change) if type(item) is Slice else change(item) for item in value])
+        else:
+            parts[name] = map_atoms(value, change)
+    return changed(node, **parts)
 
-    def mapped(value: Any) -> Any:
-        if isinstance(value, Local | Constant):
-            return change(value)
-        if isinstance(value, Operation):
-            return map_atoms(value, change)
-        if isinstance(value, Slice):
-            return map_atoms(value, change)
-        return tuple(map(mapped, value)) if isinstance(value, tuple) else value
 
-    return replace(node, **{each.name: mapped(getattr(node, each.name)) for each in fields(node)})
+Anything = TypeVar("Anything")
+
+
+def changed(node: Anything, **parts: Any) -> Anything:
+    """`dataclasses.replace` for the classes of the IR, without its checks."""
+    made = object.__new__(type(node))
+    made.__dict__.update(node.__dict__)
+    made.__dict__.update(parts)
+    return made
 
 
 def definitions(statement: Statement) -> Mapping[str, Type]:
@@ -328,3 +344,28 @@ def definitions(statement: Statement) -> Mapping[str, Type]:
     if isinstance(statement, Assign):
         return {statement.target: statement.type}
     return {statement.counter: INT} if isinstance(statement, ForRange) else {}
+
+
+def renumbered(block: Block, ids: Iterator[int]) -> tuple[Block, dict[int, int]]:
+    """A copy of a block whose statements have new ids, and the old id of each new one."""
+    origin: dict[int, int] = {}
+
+    def copied(statement: Statement) -> Statement:
+        number = next(ids)
+        origin[number] = statement.id
+        inner = {
+            each: tuple(map(copied, getattr(statement, each)))
+            for each in ("test", "body", "orelse")
+            if hasattr(statement, each)
+        }
+        return changed(statement, id=number, **inner)
+
+    return tuple(map(copied, block)), origin
+
+
+_KINDS: list[type[Any]] = [Slice, *Operation.__subclasses__(), *Statement.__subclasses__()]
+OPERANDS: dict[type[Any], tuple[str, ...]] = {
+    kind: tuple(each.name for each in fields(kind) if "Atom" in str(each.type) or each.type == "Operation")
+    for kind in _KINDS
+}
+"""For each class of statements and operations the fields that hold operands, in order."""

@@ -1,29 +1,22 @@
-"""`lower`: from a function object and its argument types to a kernel, the typed IR of it and of what it calls.
-
-Callees are lowered for the types they are called with; recursion is typed by a fixed point over the result types.
-"""
+"""`lower`: from a function object and its argument types to a kernel, the typed IR of it and of what it calls."""
 
 from __future__ import annotations
 
-import linecache
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from inspect import Parameter as SignatureParameter
 from inspect import signature
 from itertools import count
 from types import FunctionType
 from typing import Any
 
-from lean_agentic.kernel import calls, expressions, sequences, statements  # noqa: F401  (they register their rules)
-from lean_agentic.kernel.builder import Builder, constant, is_constant
 from lean_agentic.kernel.errors import UnsupportedError
-from lean_agentic.kernel.inference import Inference
-from lean_agentic.kernel.ir import Block, Constant, Parameter, Procedure, Statement, walk
+from lean_agentic.kernel.ir import Procedure, Statement, walk
+from lean_agentic.kernel.program import Program, Source
 from lean_agentic.kernel.scope import Guard
-from lean_agentic.kernel.source import syntax_tree
+from lean_agentic.kernel.signatures import NO_DEFAULT, parameters_of, takes_any
 from lean_agentic.kernel.text import procedure_text
-from lean_agentic.kernel.types import NEVER, Type, type_of
+from lean_agentic.kernel.types import Type, type_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +28,26 @@ class Kernel:
     procedures: Mapping[str, Procedure]
     """By name, the entry included; `Call.procedure` is a key."""
     guards: tuple[Guard, ...]
+    sources: Mapping[str, Source]
+    """The untyped body that each procedure was made from."""
+    ids: Iterator[int]
+    """Numbers for new statements, shared with all continuations, so that an id means one statement in all of them."""
+    last_lowered: int
+    """Larger ids are of statements that continuations made."""
+    origin: Mapping[int, int] = field(default_factory=dict)
+    """In a continuation: the statement of the lowered function that a statement with a new id is a copy of."""
+    resumes: int | None = None
+    """In a continuation: the statement that it was made to go on at, or behind."""
 
     @property
     def name(self) -> str:
         """The function's qualified name."""
         return self.function.__qualname__
+
+    @cached_property
+    def functions(self) -> Mapping[str, FunctionType]:
+        """The user's function object for each procedure name."""
+        return {name: source.function for name, source in self.sources.items()}
 
     def is_current(self) -> bool:
         """Whether every outside value that was read still has that value."""
@@ -51,8 +59,10 @@ class Kernel:
         Raises
         ------
         TypeError
-            As the call itself would.
+            As the call itself would; always for a continuation, whose parameters are locals.
         """
+        if self.resumes is not None:
+            raise TypeError(f"{self.entry.name} is a continuation: give the locals {self.entry.parameters} in order")
         given = signature(self.function).bind(*positional, **keywords)
         given.apply_defaults()
         return tuple(given.arguments[parameter.name] for parameter in self.entry.parameters)
@@ -87,99 +97,21 @@ def lower(function: FunctionType, argument_types: Sequence[Type] | Mapping[str, 
     TypeError
         If the types do not fit the function's parameters.
     """
-    program = _Program()
-    types = _parameter_types(function, argument_types)
-    entry = program.solve(function, types)
-    procedures = {entry: program.typed[entry]} | program.reached
-    return Kernel(function, program.typed[entry], procedures, tuple(program.guards))
+    ids = count(1)
+    program = Program(ids)
+    entry = program.solve(function, _parameter_types(function, argument_types))
+    guards = tuple(program.guards)
+    return Kernel(function, program.typed[entry], program.procedures, guards, program.sources, ids, next(ids))
 
 
 def _parameter_types(function: FunctionType, given: Sequence[Type] | Mapping[str, Type]) -> tuple[Type, ...]:
-    parameters = signature(function).parameters
-    if any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in parameters.values()):
+    if takes_any(function):
         raise UnsupportedError("functions with *args or **kwargs are not taken", function.__code__.co_firstlineno)
-    named = dict(given) if isinstance(given, Mapping) else dict(zip(parameters, given, strict=False))
-    if len(named) != len(given) or not set(named) <= set(parameters):
-        raise TypeError(f"{len(given)} argument types for the parameters {list(parameters)} of {function.__name__}")
-    return tuple(named[name] if name in named else _default_type(function, each) for name, each in parameters.items())
-
-
-def _default_type(function: FunctionType, parameter: SignatureParameter) -> Type:
-    if parameter.default is parameter.empty:
-        raise TypeError(f"no argument type for the parameter {parameter.name} of {function.__name__}")
-    return type_of(parameter.default)
-
-
-class _Program:
-    """All procedures of one kernel while their result types are still growing."""
-
-    def __init__(self) -> None:
-        self.typed: dict[str, Procedure] = {}
-        self.guards: list[Guard] = []
-        self._ids = count(1)
-        self._lowered: dict[str, tuple[Builder, Block]] = {}
-        self._names: dict[tuple[FunctionType, tuple[Type, ...]], str] = {}
-        self._results: dict[str, Type] = {}
-        self._done: set[str] = set()
-
-    def solve(self, function: FunctionType, types: tuple[Type, ...]) -> str:
-        """Type everything reached from a function until no result type changes."""
-        while True:
-            before = dict(self._results)
-            self._done = set()
-            name, _ = self.procedure(function, types)
-            if before == self._results:
-                return name
-
-    @property
-    def reached(self) -> dict[str, Procedure]:
-        """The procedures that the last round came to."""
-        return {name: self.typed[name] for name in self._names.values() if name in self._done}
-
-    def procedure(self, function: FunctionType, types: tuple[Type, ...]) -> tuple[str, Type]:
-        """Name and result type (so far) of a function for argument types."""
-        name = self._name(function, types)
-        if name not in self._done:
-            self._done.add(name)  # before its body is typed: a recursive call takes the result type so far
-            self._type(name, function, types)
-        return name, self._results.get(name, NEVER)
-
-    def _name(self, function: FunctionType, types: tuple[Type, ...]) -> str:
-        text = f"{function.__qualname__}({', '.join(map(str, types))})"
-        taken = set(self._names.values())
-        if (function, types) not in self._names:
-            self._names[function, types] = text if text not in taken else f"{text}#{len(taken)}"
-            if len(taken) > 100:
-                raise UnsupportedError("the function calls others with more than 100 combinations of types")
-        return self._names[function, types]
-
-    def _type(self, name: str, function: FunctionType, types: tuple[Type, ...]) -> None:
-        if name not in self._lowered:
-            self._lowered[name] = self._lower(function)
-        builder, body = self._lowered[name]
-        parameters = tuple(
-            Parameter(each.name, a_type, _default(each), each.kind is each.KEYWORD_ONLY)
-            for each, a_type in zip(signature(function).parameters.values(), types, strict=True)
-        )
-        inference = Inference(lambda handle, given: self.procedure(builder.callees[handle], given))
-        try:
-            typed, result = inference.procedure(body, {each.name: each.type for each in parameters})
-        except UnsupportedError as error:
-            if error.source or error.line is None:
-                raise
-            text = linecache.getline(function.__code__.co_filename, error.line).strip()
-            raise UnsupportedError(error.reason, error.line, text) from None
-        self.typed[name] = Procedure(name, parameters, typed, result)
-        self._results[name] = result
-
-    def _lower(self, function: FunctionType) -> tuple[Builder, Block]:
-        tree = syntax_tree(function)
-        builder = Builder(function, self._ids)
-        builder.bound = frozenset(signature(function).parameters)
-        builder.body(tree.body)
-        self.guards += builder.scope.guards
-        return builder, tuple(builder.statements)
-
-
-def _default(parameter: SignatureParameter) -> Constant | None:
-    return constant(parameter.default) if is_constant(parameter.default) else None
+    defaults = {each.name: each.default for each in parameters_of(function)}
+    named = dict(given) if isinstance(given, Mapping) else dict(zip(defaults, given, strict=False))
+    if len(named) != len(given) or not named.keys() <= defaults.keys():
+        raise TypeError(f"{len(given)} argument types for the parameters {list(defaults)} of {function.__name__}")
+    for name, default in defaults.items():
+        if name not in named and default is NO_DEFAULT:
+            raise TypeError(f"no argument type for the parameter {name} of {function.__name__}")
+    return tuple(named[name] if name in named else type_of(default) for name, default in defaults.items())

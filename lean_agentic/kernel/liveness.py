@@ -2,13 +2,19 @@
 
 Backward data flow over the structured IR. In: a procedure. Out: for every statement the names whose values may still
 be read at its beginning and behind it: the state to capture when compiled code leaves, and to pass when it enters.
+
+Sets are ints with a bit for each name. What a block does to them has a closed form (`_Effect`), loops included, so one
+pass up finds the effects and one pass down the sets; nothing is iterated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lean_agentic.kernel.ir import (
+    Assign,
     Block,
     Break,
     CheckBound,
@@ -22,7 +28,6 @@ from lean_agentic.kernel.ir import (
     Statement,
     While,
     atoms,
-    definitions,
 )
 
 Names = frozenset[str]
@@ -32,16 +37,8 @@ Names = frozenset[str]
 class Liveness:
     """Live names by statement id."""
 
-    before: dict[int, Names]
-    after: dict[int, Names]
-
-
-@dataclass(frozen=True)
-class _Targets:
-    """Live names where `break` and `continue` lead."""
-
-    leaving: Names = frozenset()
-    repeating: Names = frozenset()
+    before: Mapping[int, Names]
+    after: Mapping[int, Names]
 
 
 def liveness(procedure: Procedure) -> Liveness:
@@ -49,60 +46,165 @@ def liveness(procedure: Procedure) -> Liveness:
 
     A name that a `check that x is bound` reads is live although it may have no value: pass it only when it has one.
     """
-    found = Liveness({}, {})
-    _block(procedure.body, frozenset(), _Targets(), found)
-    return found
+    found = LiveSets(procedure.body)
+    return Liveness(_Named(found.before, found), _Named(found.after, found))
 
 
-def _block(block: Block, after: Names, targets: _Targets, found: Liveness) -> Names:
-    for statement in reversed(block):
-        found.after[statement.id] = after
-        after = _before(statement, after, targets, found)
-        found.before[statement.id] = after
-    return after
+class _Effect(NamedTuple):
+    """Live before = reads | after & passes | where `break` leads & leaves | where `continue` leads & repeats."""
+
+    reads: int
+    passes: int = 0
+    leaves: int = 0
+    repeats: int = 0
+
+    def before(self, after: int, leaving: int, repeating: int) -> int:
+        return self.reads | after & self.passes | leaving & self.leaves | repeating & self.repeats
+
+    def then(self, later: _Effect) -> _Effect:
+        """The effect of this and then the other."""
+        return _Effect(
+            self.reads | later.reads & self.passes, later.passes & self.passes,
+            self.leaves | later.leaves & self.passes, self.repeats | later.repeats & self.passes,
+        )  # fmt: skip
+
+    def union(self, other: _Effect) -> _Effect:
+        """The effect of either one."""
+        return _Effect(*(ours | theirs for ours, theirs in zip(self, other, strict=True)))
 
 
-def _uses(statement: Statement) -> Names:
-    names = frozenset(atom.name for atom in atoms(statement) if isinstance(atom, Local))
-    return names | {statement.name} if isinstance(statement, CheckBound) else names
+_NOTHING = _Effect(0, -1)
 
 
-def _before(statement: Statement, after: Names, targets: _Targets, found: Liveness) -> Names:
-    match statement:
-        case If():
-            branches = [_block(each, after, targets, found) for each in (statement.body, statement.orelse)]
-            return branches[0] | branches[1] | _uses(statement)
-        case While():
-            return _while(statement, after, targets, found)
-        case ForRange():
-            return _for(statement, after, targets, found)
-        case Break():
-            return targets.leaving
-        case Continue():
-            return targets.repeating
-        case Return() | Raise():
-            return _uses(statement)
-    return (after - definitions(statement).keys()) | _uses(statement)
+class LiveSets:
+    """Live locals of a body as bit sets, by statement id.
+
+    `heads` has those where a loop's iterations begin, `touched` the locals that a loop reads or assigns, and `operands`
+    those that a statement itself reads, in order.
+    """
+
+    def __init__(self, body: Block) -> None:
+        self.operands: dict[int, tuple[str, ...]] = {}
+        self.before: dict[int, int] = {}
+        self.after: dict[int, int] = {}
+        self.heads: dict[int, int] = {}
+        self.touched: dict[int, int] = {}
+        self._bits: dict[str, int] = {}
+        self._effects: dict[int, _Effect] = {}
+        self._inner: dict[int, tuple[_Effect, ...]] = {}
+        self._tested: dict[int, int] = {}
+        self._seen = 0
+        self._decoded: dict[int, Names] = {}
+        self._effect(body)
+        self._list = list(self._bits)
+        self._record(body, 0, 0, 0)
+
+    def names(self, bits: int) -> Names:
+        """The names of a set."""
+        found = self._decoded.get(bits)
+        if found is None:
+            found = frozenset([name for place, name in enumerate(self._list) if bits >> place & 1])
+            self._decoded[bits] = found
+        return found
+
+    def bit(self, name: str) -> int:
+        """The set of one name."""
+        bit = self._bits.setdefault(name, 1 << len(self._bits))
+        self._seen |= bit
+        return bit
+
+    def _reads(self, statement: Statement) -> int:
+        names = self.operands[statement.id] = tuple([each.name for each in atoms(statement) if type(each) is Local])
+        bits = 0
+        for name in names:
+            bits |= self.bit(name)
+        return bits
+
+    # Up: what blocks do to live sets
+
+    def _effect(self, block: Block) -> _Effect:
+        found = _NOTHING
+        for statement in reversed(block):
+            found = self._effect_of(statement).then(found)
+        return found
+
+    def _effect_of(self, statement: Statement) -> _Effect:
+        kind = type(statement)
+        if isinstance(statement, If):
+            found = self._either(statement)
+        elif isinstance(statement, While | ForRange):
+            outer, self._seen = self._seen, 0
+            found = self._while(statement) if isinstance(statement, While) else self._for(statement)
+            self.touched[statement.id] = self._seen
+            self._seen |= outer
+        elif kind is Break or kind is Continue:
+            self.operands[statement.id] = ()
+            found = _Effect(0, 0, -1, 0) if kind is Break else _Effect(0, 0, 0, -1)
+        elif isinstance(statement, Assign):
+            found = _Effect(self._reads(statement), ~self.bit(statement.target))
+        elif isinstance(statement, CheckBound):
+            self.operands[statement.id] = ()
+            found = _Effect(self.bit(statement.name), -1)
+        else:
+            found = _Effect(self._reads(statement), 0 if kind is Return or kind is Raise else -1)
+        self._effects[statement.id] = found
+        return found
+
+    def _either(self, statement: If) -> _Effect:
+        return self._effect(statement.body).union(self._effect(statement.orelse)).union(_Effect(self._reads(statement)))
+
+    def _while(self, statement: While) -> _Effect:
+        test, body, orelse = map(self._effect, (statement.test, statement.body, statement.orelse))
+        self._inner[statement.id] = (test, body, orelse)
+        self._tested[statement.id] = self._reads(statement)
+        # What passes from the end of the body to the head again adds nothing to the head.
+        once = _Effect(body.reads | self._tested[statement.id], body.leaves)
+        return test.then(once.union(orelse))
+
+    def _for(self, statement: ForRange) -> _Effect:
+        body, orelse = self._effect(statement.body), self._effect(statement.orelse)
+        counter, reads = self.bit(statement.counter), self._reads(statement)
+        # The counter and the bounds are needed at the end of an iteration as well.
+        head = _Effect(body.reads | counter | reads, body.leaves).union(orelse)
+        self._inner[statement.id] = (head,)
+        return _Effect(reads, ~counter).then(head)
+
+    # Down: the sets themselves
+
+    def _record(self, block: Block, after: int, leaving: int, repeating: int) -> None:
+        for statement in reversed(block):
+            number = statement.id
+            before = self._effects[number].before(after, leaving, repeating)
+            self.after[number], self.before[number] = after, before
+            if isinstance(statement, If):
+                self._record(statement.body, after, leaving, repeating)
+                self._record(statement.orelse, after, leaving, repeating)
+            elif isinstance(statement, While):
+                self.heads[number] = before
+                _, body, orelse = self._inner[number]
+                tested = body.before(before, after, before) | orelse.before(after, leaving, repeating)
+                self._record(statement.test, tested | self._tested[number], leaving, repeating)
+                self._record(statement.body, before, after, before)
+                self._record(statement.orelse, after, leaving, repeating)
+            elif isinstance(statement, ForRange):
+                head = self.heads[number] = self._inner[number][0].before(after, leaving, repeating)
+                self._record(statement.body, head, after, head)
+                self._record(statement.orelse, after, leaving, repeating)
+            after = before
 
 
-def _while(statement: While, after: Names, targets: _Targets, found: Liveness) -> Names:
-    orelse = _block(statement.orelse, after, targets, found)
-    head: Names = frozenset()
-    while True:
-        body = _block(statement.body, head, _Targets(after, head), found)
-        wider = _block(statement.test, body | orelse | _uses(statement), targets, found)
-        if wider == head:
-            return head
-        head = wider
+class _Named(Mapping[int, Names]):
+    """Bit sets by statement id, read as names."""
 
+    def __init__(self, bits: dict[int, int], sets: LiveSets) -> None:
+        self._bits = bits
+        self._sets = sets
 
-def _for(statement: ForRange, after: Names, targets: _Targets, found: Liveness) -> Names:
-    orelse = _block(statement.orelse, after, targets, found)
-    # The counter and the bounds are needed at the end of an iteration as well.
-    state = _uses(statement) | {statement.counter}
-    head = orelse | state
-    while True:
-        wider = head | _block(statement.body, head, _Targets(after, head), found)
-        if wider == head:
-            return (head - {statement.counter}) | _uses(statement)
-        head = wider
+    def __getitem__(self, statement: int) -> Names:
+        return self._sets.names(self._bits[statement])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._bits)
+
+    def __len__(self) -> int:
+        return len(self._bits)

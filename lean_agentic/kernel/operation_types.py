@@ -77,6 +77,7 @@ HUGE = 2**70
 """NumPy answers comparisons with ints that no dtype holds by a class of its own choice."""
 
 
+@cache
 def samples(a_type: Type) -> tuple[Any, ...]:
     """Values of a scalar type on which results show all their types."""
     if isinstance(a_type, NumpyScalar):
@@ -90,32 +91,41 @@ def samples(a_type: Type) -> tuple[Any, ...]:
 def probed(function: Callable[..., Any], operands: tuple[Type, ...], huge: bool = False) -> Type:
     """Types that a function of scalars gives, learned by calling it.
 
+    Whether a power is complex shows at run time, and whether an int has a NumPy form: what is a TypeError only for
+    those is taken if there is another alternative.
+
     Raises
     ------
     UnsupportedError
-        If it raises TypeError for some alternative (but for `int` and `float` of complex, see below), or gives
-        something outside the kernel language.
+        If it raises TypeError for any other alternative, or gives something outside the kernel language.
     """
-    found: list[Type] = []
-    for alternative in product(*(each.members for each in operands)):
-        sets = [samples(each) + ((HUGE,) if huge and each == INT else ()) for each in alternative]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found += filter(None, (_outcome_type(function, alternative, values) for values in product(*sets)))
-    return join(found)
+    found: set[Type | str] = set()
+    large = (HUGE, 2**63) if isinstance(function, np.ufunc) else (HUGE,) if huge else ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for alternative in product(*(each.members for each in operands)):
+            sets = [samples(each) + (large if each is INT else ()) for each in alternative]
+            found.update(_outcome_type(function, alternative, values) for values in product(*sets))
+    failures = [each for each in found if isinstance(each, str)]
+    types = join(each for each in found if not isinstance(each, str))
+    if failures and types is NEVER and function not in (int, float):
+        raise UnsupportedError(failures[0])
+    return types
 
 
-def _outcome_type(function: Callable[..., Any], operands: Sequence[Type], values: Sequence[Any]) -> Type | None:
+def _outcome_type(function: Callable[..., Any], operands: Sequence[Type], values: Sequence[Any]) -> Type | str:
+    """The type of a result, or for a TypeError that is taken what it says."""
     try:
         return type_of(function(*values))
     except (ArithmeticError, ValueError):
-        return None
+        return NEVER
     except TypeError as error:
-        # `int(n ** 0.5)` is everyday code: whether n is negative, and the TypeError with it, shows at run time.
-        if function in (int, float) and operands[0] == COMPLEX:
-            return None
         name = getattr(function, "__name__", "operation")
-        raise UnsupportedError(f"{name} of {', '.join(map(str, operands))} raises TypeError ({error})") from None
+        failure = f"{name} of {', '.join(map(str, operands))} raises TypeError ({error})"
+    without_form = isinstance(function, np.ufunc) and any(value is HUGE for value in values)
+    if COMPLEX in operands or without_form:
+        return failure
+    raise UnsupportedError(failure)
 
 
 def result_type(operation: Operation) -> Type:

@@ -25,6 +25,7 @@ from lean_agentic.kernel.ir import (
     MakeTuple,
     Unpack,
 )
+from lean_agentic.kernel.loops import Iterated, Loop
 from lean_agentic.kernel.scope import Static
 
 Tree = Union[Atom, "tuple[Tree, ...]"]
@@ -39,6 +40,7 @@ class Iterable:
     item: Callable[[Builder, Atom], Tree]
     bounds: tuple[Atom, Atom, Atom] | None = None
     """start, stop, step, when the positions themselves can run over a range."""
+    source: Iterated | None = None
 
 
 def lower_iterable(build: Builder, node: ast.expr) -> Iterable:
@@ -51,7 +53,8 @@ def lower_iterable(build: Builder, node: ast.expr) -> Iterable:
                 return rule(build, node)
     container = build.freeze(build.atom(node))
     length = build.assign(Intrinsic("len", (container,)))
-    return Iterable(length, lambda build, position: build.assign(Index(container, (position,))))
+    source = Iterated("items", (container, length))
+    return Iterable(length, lambda build, position: build.assign(Index(container, (position,))), source=source)
 
 
 def _outside_function(build: Builder, node: ast.expr) -> object:
@@ -76,7 +79,7 @@ def _range(build: Builder, node: ast.Call, counted: bool = False) -> Iterable:
     def item(build: Builder, position: Atom) -> Tree:
         return build.assign(Binary("+", start, build.assign(Binary("*", position, step))))
 
-    return Iterable(length, item, (start, stop, step))
+    return Iterable(length, item, (start, stop, step), Iterated("range", (start, stop, step, length)))
 
 
 def _counted(build: Builder, node: ast.expr) -> Iterable:
@@ -103,17 +106,22 @@ def _enumerate(build: Builder, node: ast.Call) -> Iterable:
         count = position if start == constant(0) else build.assign(Binary("+", start, position))
         return (count, inner.item(build, position))
 
-    return Iterable(inner.length, item)
+    return Iterable(inner.length, item, source=Iterated("enumerate", (start,), _sources(inner)))
 
 
 def _zip(build: Builder, node: ast.Call) -> Iterable:
     if not node.args:
         raise build.unsupported(node, "zip needs an argument")
     inner = [_counted(build, argument) for argument in node.args]
-    length = inner[0].length
+    lengths = [inner[0].length]
     for each in inner[1:]:
-        length = build.assign(Intrinsic("min", (length, each.length)))
-    return Iterable(length, lambda build, position: tuple(each.item(build, position) for each in inner))
+        lengths.append(build.assign(Intrinsic("min", (lengths[-1], each.length))))
+    source = Iterated("zip", tuple(lengths[1:]), _sources(*inner))
+
+    def item(build: Builder, position: Atom) -> Tree:
+        return tuple(each.item(build, position) for each in inner)
+
+    return Iterable(lengths[-1], item, source=source)
 
 
 def _reversed(build: Builder, node: ast.Call) -> Iterable:
@@ -128,7 +136,11 @@ def _reversed(build: Builder, node: ast.Call) -> Iterable:
     def item(build: Builder, position: Atom) -> Tree:
         return inner.item(build, build.assign(Binary("-", last, position)))
 
-    return Iterable(inner.length, item)
+    return Iterable(inner.length, item, source=Iterated("reversed", (last,), _sources(inner)))
+
+
+def _sources(*inner: Iterable) -> tuple[Iterated, ...]:
+    return tuple(each.source for each in inner if each.source is not None)
 
 
 RULES: dict[object, Callable[[Builder, ast.Call], Iterable]] = {
@@ -136,10 +148,20 @@ RULES: dict[object, Callable[[Builder, ast.Call], Iterable]] = {
 }  # fmt: skip
 
 
-def emit_loop(build: Builder, iterable: Iterable, body: Callable[[Tree], None], orelse: Callable[[], None]) -> None:
-    """Emit the loop; `body` gets what the iteration yields."""
+def emit_loop(
+    build: Builder,
+    iterable: Iterable,
+    body: Callable[[Tree], None],
+    orelse: Callable[[], None],
+    column: int | None = None,
+) -> None:
+    """Emit the loop; `body` gets what the iteration yields. `column` is given for a loop statement of the user's."""
     number, line, before = build.next_id(), build.line, build.bound
     counter = build.fresh()
+    if column is not None:
+        build.loops.append(
+            Loop(line, column, number, counter=counter, direct=iterable.bounds is not None, source=iterable.source)
+        )
     build.break_bounds.append([])
     with build.block() as inside:
         body(Local(counter) if iterable.bounds else iterable.item(build, Local(counter)))

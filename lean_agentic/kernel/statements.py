@@ -7,20 +7,24 @@ from typing import cast
 
 from lean_agentic.kernel.builder import Builder, constant, lowers, reached_by_all
 from lean_agentic.kernel.expressions import BINARY, index_items
+from lean_agentic.kernel.growth import appended_name
 from lean_agentic.kernel.intrinsics import EXCEPTIONS
 from lean_agentic.kernel.ir import (
+    Append,
     Atom,
     Binary,
     Break,
     Constant,
     Continue,
     Index,
+    MakeList,
     Raise,
     Return,
     Slice,
     Store,
     While,
 )
+from lean_agentic.kernel.loops import Loop
 from lean_agentic.kernel.scope import Static
 from lean_agentic.kernel.sequences import Tree, assign_target, emit_loop, lower_iterable
 from lean_agentic.kernel.types import STRING
@@ -29,6 +33,8 @@ from lean_agentic.kernel.types import STRING
 @lowers(ast.Assign)
 def lower_assign(build: Builder, node: ast.Assign) -> None:
     """`target = value`, several targets left to right; tuples on both sides are not built."""
+    if len(node.targets) == 1 and _make_growing(build, node.targets[0], node.value):
+        return
     value: Tree
     if isinstance(node.value, ast.Tuple) and all(isinstance(t, ast.Tuple | ast.List) for t in node.targets):
         # Frozen one by one: a later element, or a target, may assign a variable that an earlier one read.
@@ -42,8 +48,20 @@ def lower_assign(build: Builder, node: ast.Assign) -> None:
 @lowers(ast.AnnAssign)
 def lower_annotated(build: Builder, node: ast.AnnAssign) -> None:
     """`x: int = value`; the annotation is not evaluated, as in CPython."""
-    if node.value is not None:
+    if node.value is not None and not _make_growing(build, node.target, node.value):
         store(build, node.target, build.atom(node.value))
+
+
+def _make_growing(build: Builder, target: ast.expr, value: ast.expr) -> bool:
+    """`x = [a, b]` where `x` grows later: an empty list and what is appended first."""
+    if not (isinstance(target, ast.Name) and target.id in build.growing and isinstance(value, ast.List)):
+        return False
+    items = [build.freeze(build.atom(item)) for item in value.elts]
+    made = build.assign(MakeList((), growing=True), target.id)
+    build.bound_now(target.id)
+    for item in items:
+        build.emit(Append, container=made, value=item)
+    return True
 
 
 def store(build: Builder, target: ast.expr, value: Atom) -> None:
@@ -85,7 +103,11 @@ def lower_augmented(build: Builder, node: ast.AugAssign) -> None:
 @lowers(ast.Expr)
 def lower_expression_statement(build: Builder, node: ast.Expr) -> None:
     """An expression for its effect; a docstring has none."""
-    if not isinstance(node.value, ast.Constant):
+    name = appended_name(node)
+    if name in build.growing and isinstance(node.value, ast.Call):
+        container = build.read(name)
+        build.emit(Append, container=container, value=build.atom(node.value.args[0]))
+    elif not isinstance(node.value, ast.Constant):
         build.value(node.value)
 
 
@@ -104,6 +126,7 @@ def lower_if(build: Builder, node: ast.If) -> None:
 def lower_while(build: Builder, node: ast.While) -> None:
     """`while`, with `else`; the test is a block because it may take several operations."""
     number, line = build.next_id(), build.line
+    build.loops.append(Loop(line, node.col_offset, number, _extent(node.test), _extent(*node.body)))
     with build.block() as test:
         condition = build.atom(node.test)
     before = build.bound
@@ -121,6 +144,11 @@ def lower_while(build: Builder, node: ast.While) -> None:
     )
 
 
+def _extent(*nodes: ast.expr | ast.stmt) -> tuple[int, int, int, int]:
+    first, last = nodes[0], nodes[-1]
+    return (first.lineno, first.col_offset, last.end_lineno or 0, last.end_col_offset or 0)
+
+
 @lowers(ast.For)
 def lower_for(build: Builder, node: ast.For) -> None:
     """`for`, with `else`."""
@@ -130,7 +158,8 @@ def lower_for(build: Builder, node: ast.For) -> None:
         assign_target(build, node.target, value, lambda target, item: store(build, target, item))
         build.body(node.body)
 
-    emit_loop(build, iterable, body, lambda: build.body(node.orelse))
+    build.line = node.lineno
+    emit_loop(build, iterable, body, lambda: build.body(node.orelse), node.col_offset)
 
 
 @lowers(ast.Break)

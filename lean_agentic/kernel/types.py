@@ -8,7 +8,8 @@ may have where paths meet; the union of nothing, `NEVER`, is the type of what ca
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,64 +23,92 @@ LARGEST_UNION = 8
 DEEPEST_NESTING = 6
 
 
-@dataclass(frozen=True)
-class Type:
+class _Interned(type):
+    """Makes equal types the same object, so that comparing and hashing them costs nothing."""
+
+    def __init__(cls, *parts: Any, **named: Any) -> None:
+        super().__init__(*parts, **named)
+        cls._made: dict[tuple[Any, ...], Any] = {}
+
+    def __call__(cls, *parts: Any) -> Any:
+        found = cls._made.get(parts)
+        return cls._made.setdefault(parts, super().__call__(*parts)) if found is None else found
+
+
+@dataclass(frozen=True, eq=False)
+class Type(metaclass=_Interned):
     """Base of all types."""
 
-    @property
-    def members(self) -> tuple[Type, ...]:
-        """The alternatives: the type itself unless it is a union."""
+    members: tuple[Type, ...] = field(init=False, repr=False)
+    """The alternatives: the type itself unless it is a union."""
+    text: str = field(init=False, repr=False)
+    """How it is written."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", self._alternatives())
+        object.__setattr__(self, "text", self._text())
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), tuple(getattr(self, each.name) for each in fields(self) if each.init))
+
+    def _alternatives(self) -> tuple[Type, ...]:
         return (self,)
 
+    def _text(self) -> str:
+        raise NotImplementedError
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class PythonScalar(Type):
     """None or one of Python's own numbers; `name` is the Python class's name."""
 
     name: str
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return self.name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NumpyScalar(Type):
     """What reading one element of an array gives: `np.int64`, `np.float32`, ..."""
 
     dtype: str
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return f"np.{self.dtype}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TupleType(Type):
     """A tuple of known length."""
 
     elements: tuple[Type, ...]
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return f"tuple[{', '.join(map(str, self.elements))}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ListType(Type):
     """A list, shared with whoever holds it. Its elements keep within `element`."""
 
     element: Type
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return f"list[{self.element}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArrayType(Type):
     """An ndarray of any shape, strides and writability."""
 
     dtype: str
     rank: int
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return f"array[{self.dtype}, {self.rank}]"
 
     @property
@@ -88,18 +117,16 @@ class ArrayType(Type):
         return NumpyScalar(self.dtype)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UnionType(Type):
     """One of several types, sorted by their text. Build it with `join`."""
 
     alternatives: tuple[Type, ...]
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         return " | ".join(map(str, self.alternatives)) or "never"
 
-    @property
-    def members(self) -> tuple[Type, ...]:
-        """The alternatives."""
+    def _alternatives(self) -> tuple[Type, ...]:
         return self.alternatives
 
 
@@ -116,6 +143,7 @@ PYTHON_SCALARS: dict[type, PythonScalar] = {
     type(None): NONE, bool: BOOL, int: INT, float: FLOAT, complex: COMPLEX,
 }  # fmt: skip
 NUMPY_SCALARS: dict[type, NumpyScalar] = {np.dtype(name).type: NumpyScalar(name) for name in DTYPES}
+SCALARS: dict[type, Type] = {**PYTHON_SCALARS, **NUMPY_SCALARS}
 
 
 def join(types: Iterable[Type]) -> Type:
@@ -126,6 +154,12 @@ def join(types: Iterable[Type]) -> Type:
     UnsupportedError
         If more than `LARGEST_UNION` alternatives, or a tuple that grows without end, come together.
     """
+    given = set(types)
+    return given.pop() if len(given) == 1 else _joined(frozenset(given))
+
+
+@cache
+def _joined(types: frozenset[Type]) -> Type:
     members = sorted({member for each in types for member in each.members}, key=str)
     if len(members) == 1:
         return members[0]
@@ -134,6 +168,7 @@ def join(types: Iterable[Type]) -> Type:
     return UnionType(tuple(members))
 
 
+@cache
 def nesting(a_type: Type) -> int:
     """How many containers deep a type goes."""
     if isinstance(a_type, TupleType):
@@ -143,11 +178,13 @@ def nesting(a_type: Type) -> int:
     return max(map(nesting, a_type.members), default=0) if isinstance(a_type, UnionType) else 0
 
 
+@cache
 def is_scalar(a_type: Type) -> bool:
     """Whether every alternative is None, a number or a NumPy scalar."""
     return all(isinstance(member, PythonScalar | NumpyScalar) for member in a_type.members)
 
 
+@cache
 def is_index(a_type: Type) -> bool:
     """Whether every alternative can stand where Python wants an index (`operator.index`)."""
     return all(
@@ -165,10 +202,9 @@ def type_of(value: Any) -> Type:
         For values outside the kernel language (other classes, subclasses of ndarray, other dtypes).
     """
     exact = type(value)
-    if exact in PYTHON_SCALARS:
-        return PYTHON_SCALARS[exact]
-    if exact in NUMPY_SCALARS:
-        return NUMPY_SCALARS[exact]
+    scalar = SCALARS.get(exact)
+    if scalar is not None:
+        return scalar
     if exact is tuple:
         return TupleType(tuple(map(type_of, value)))
     if exact is list:
@@ -180,8 +216,8 @@ def type_of(value: Any) -> Type:
 
 def _element_type(values: list[Any]) -> Type:
     classes = set(map(type, values))
-    if classes <= PYTHON_SCALARS.keys() | NUMPY_SCALARS.keys():
-        return join((PYTHON_SCALARS | NUMPY_SCALARS)[each] for each in classes)
+    if classes <= SCALARS.keys():
+        return join([SCALARS[each] for each in classes])
     return join(map(type_of, values))
 
 
