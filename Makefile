@@ -33,7 +33,7 @@ lab: setup  ## Open the notebooks in JupyterLab
 
 setup: $(INSTALLED)  ## Create .venv and install the pinned packages
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard lean_agentic/jit_runtime/native/*.[ch])
 	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11 or newer, or call make PYTHON=/path/to/python."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is older than Python 3.11: call make PYTHON=/path/to/a/newer/python."; exit 1; }

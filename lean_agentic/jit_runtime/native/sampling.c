@@ -1,0 +1,371 @@
+/* Looks at what the main thread runs, about once a millisecond, at no cost to what is running.
+
+   A thread without the GIL asks for a pending call; CPython makes it at the next function entry, call or backward jump.
+   When one of the innermost frames runs code that is marked (the last of its constants is of the marker type) the
+   Python callback gets the innermost frame. What it raises is raised there, which is how a frame is made to leave its
+   loop. `chase` waits, by the same means, until a certain frame is innermost and at a backward jump; CPython makes a
+   pending call that asks for itself up to 32 times at each of its chances, about 20 ns each. */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_BUILD_CORE 1
+#include <Python.h>
+#include <internal/pycore_frame.h>
+#include <internal/pycore_interp.h>
+#include <internal/pycore_pystate.h>
+#include <internal/pycore_runtime.h>
+#include <opcode.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum { DEPTH = 64, LONGEST_IDLE = 10 };
+
+static PyObject *callback, *marker, *wanted;
+static long looks_left;
+static int insisting;
+static atomic_int active, running, queued, ticked, missed, stop_request;
+static atomic_llong period_ns = 1000000;
+static atomic_int back_off = 1;
+static pthread_t thread;
+static PyThreadState *main_state;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER, stalled = PTHREAD_COND_INITIALIZER;
+static int stall_ticks;
+
+static int64_t clock_now(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int is_marked(PyCodeObject *code)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(code->co_consts);
+    return count && (PyObject *)Py_TYPE(PyTuple_GET_ITEM(code->co_consts, count - 1)) == marker;
+}
+
+static int runs_marked_code(_PyInterpreterFrame *frame)
+{
+    for (int depth = 0; frame && depth < DEPTH; depth++, frame = frame->previous)
+        if (is_marked(frame->f_code))
+            return 1;
+    return 0;
+}
+
+static int is_at_backward_jump(_PyInterpreterFrame *frame)
+{
+    switch (_Py_OPCODE(*frame->prev_instr)) {
+    case JUMP_BACKWARD:
+    case JUMP_BACKWARD_QUICK:
+    case POP_JUMP_BACKWARD_IF_TRUE:
+    case POP_JUMP_BACKWARD_IF_FALSE:
+    case POP_JUMP_BACKWARD_IF_NONE:
+    case POP_JUMP_BACKWARD_IF_NOT_NONE:
+        return 1;
+    }
+    return 0;
+}
+
+static int call_back(PyObject *frame, int chased)
+{
+    PyObject *answer = PyObject_CallFunction(callback, "Oi", frame, chased);
+    Py_XDECREF(answer);
+    return answer ? 0 : -1;
+}
+
+static int look(void *unused);
+
+static void ask(void)
+{
+    if (!atomic_exchange(&queued, 1) && Py_AddPendingCall(look, NULL))
+        atomic_store(&queued, 0); /* the queue is full; the next tick asks again */
+}
+
+static int has_ended(PyObject *frame)
+{
+    return ((PyFrameObject *)frame)->f_frame->owner == FRAME_OWNED_BY_FRAME_OBJECT;
+}
+
+static int chase_on(_PyInterpreterFrame *innermost)
+{
+    if ((PyObject *)innermost->frame_obj == wanted && is_at_backward_jump(innermost)) {
+        PyObject *frame = wanted;
+        wanted = NULL;
+        int status = call_back(frame, 1);
+        Py_DECREF(frame);
+        return status;
+    }
+    if (--looks_left < 0 || has_ended(wanted))
+        Py_CLEAR(wanted);
+    else
+        ask();
+    return 0;
+}
+
+static int look(void *unused)
+{
+    atomic_store(&queued, 0);
+    int is_tick = atomic_exchange(&ticked, 0);
+    if (!callback)
+        return 0;
+    _PyInterpreterFrame *innermost = PyThreadState_Get()->cframe->current_frame;
+    if (!innermost)
+        return 0;
+    if (wanted && !insisting)
+        return chase_on(innermost);
+    if (!runs_marked_code(innermost)) {
+        if (insisting)
+            ask();
+        return 0;
+    }
+    if (!is_tick && !insisting)
+        return 0;
+    insisting = 0;
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    if (!frame)
+        return 0;
+    int status = call_back((PyObject *)frame, 0);
+    Py_DECREF(frame);
+    return status;
+}
+
+/* Py_AddPendingCall sets the eval breaker only when the main thread calls it (bpo-40010). It is set here while the main
+   thread has the GIL; another thread could not clear it. When the main thread takes the GIL it sees the call anyway. */
+static void ask_for_look(void)
+{
+    ask();
+    if (_PyRuntimeState_GetThreadState(&_PyRuntime) == main_state)
+        _Py_atomic_store_relaxed(&main_state->interp->ceval.eval_breaker, 1);
+}
+
+static PyThreadState *find_main_state(void)
+{
+    PyThreadState *state = PyInterpreterState_ThreadHead(PyInterpreterState_Main());
+    while (state && state->thread_id != _PyRuntime.main_thread)
+        state = PyThreadState_Next(state);
+    return state;
+}
+
+/* An idle process is woken less often, by up to LONGEST_IDLE times. */
+static void sleep_once(int64_t *cpu)
+{
+    int64_t wait = atomic_load(&period_ns) * atomic_load(&back_off);
+    struct timespec time = {wait / 1000000000, wait % 1000000000};
+    nanosleep(&time, NULL);
+    int64_t used = clock_now(CLOCK_PROCESS_CPUTIME_ID);
+    int idle = (used - *cpu) * 10 < wait, factor = atomic_load(&back_off);
+    atomic_store(&back_off, !idle ? 1 : factor < LONGEST_IDLE ? factor + 1 : factor);
+    *cpu = used;
+}
+
+static void *tick(void *unused)
+{
+    int64_t cpu = 0;
+    while (!atomic_load(&stop_request)) {
+        pthread_mutex_lock(&mutex);
+        while (!atomic_load(&active) && !atomic_load(&stop_request))
+            pthread_cond_wait(&changed, &mutex);
+        pthread_mutex_unlock(&mutex);
+        sleep_once(&cpu);
+        if (!atomic_load(&active) || atomic_load(&stop_request))
+            continue;
+        if (atomic_exchange(&ticked, 1)) {
+            int count = atomic_fetch_add(&missed, 1) + 1;
+            if (count >= stall_ticks && atomic_load(&back_off) == 1) { /* something runs that is not seen */
+                pthread_mutex_lock(&mutex);
+                pthread_cond_broadcast(&stalled);
+                pthread_mutex_unlock(&mutex);
+            }
+        } else {
+            atomic_store(&missed, 0);
+            ask_for_look();
+        }
+    }
+    return NULL;
+}
+
+static void in_child(void)
+{
+    pthread_mutex_init(&mutex, NULL);
+    pthread_cond_init(&changed, NULL);
+    pthread_cond_init(&stalled, NULL);
+    atomic_store(&running, 0);
+    atomic_store(&ticked, 0);
+    atomic_store(&queued, 0);
+}
+
+static int ensure_thread(void)
+{
+    if (atomic_exchange(&running, 1))
+        return 0;
+    sigset_t all, before;
+    sigfillset(&all);
+    atomic_store(&stop_request, 0);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for Python's threads */
+    int failed = pthread_create(&thread, NULL, tick, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        atomic_store(&running, 0);
+        PyErr_SetString(PyExc_OSError, "no thread could be started that samples running functions");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *sampling_configure(PyObject *module, PyObject *args)
+{
+    PyObject *function, *type;
+    long long period;
+    if (!PyArg_ParseTuple(args, "OOL", &function, &type, &period))
+        return NULL;
+    Py_XSETREF(callback, Py_NewRef(function));
+    Py_XSETREF(marker, Py_NewRef(type));
+    atomic_store(&period_ns, period);
+    main_state = find_main_state();
+    if (!main_state) {
+        PyErr_SetString(PyExc_RuntimeError, "there is no main thread to sample");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *sampling_activate(PyObject *module, PyObject *flag)
+{
+    int wanted_state = PyObject_IsTrue(flag);
+    if (wanted_state < 0 || (wanted_state && ensure_thread() < 0))
+        return NULL;
+    pthread_mutex_lock(&mutex);
+    atomic_store(&active, wanted_state);
+    atomic_store(&back_off, 1);
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&mutex);
+    Py_RETURN_NONE;
+}
+
+static PyObject *sampling_stop(PyObject *module, PyObject *unused)
+{
+    if (!atomic_load(&running))
+        Py_RETURN_NONE;
+    atomic_store(&stop_request, 1);
+    pthread_mutex_lock(&mutex);
+    pthread_cond_signal(&changed);
+    pthread_cond_broadcast(&stalled);
+    pthread_mutex_unlock(&mutex);
+    Py_BEGIN_ALLOW_THREADS
+    pthread_join(thread, NULL);
+    Py_END_ALLOW_THREADS
+    atomic_store(&running, 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *sampling_look_soon(PyObject *module, PyObject *unused)
+{
+    insisting = 1;
+    ask();
+    Py_RETURN_NONE;
+}
+
+static PyObject *sampling_chase(PyObject *module, PyObject *args)
+{
+    PyObject *frame;
+    long looks;
+    if (!PyArg_ParseTuple(args, "O!l", &PyFrame_Type, &frame, &looks))
+        return NULL;
+    Py_XSETREF(wanted, Py_NewRef(frame));
+    looks_left = looks;
+    ask();
+    Py_RETURN_NONE;
+}
+
+static PyObject *sampling_stack(PyObject *module, PyObject *args)
+{
+    PyFrameObject *frame;
+    int count;
+    if (!PyArg_ParseTuple(args, "O!i", &PyFrame_Type, &frame, &count))
+        return NULL;
+    _PyInterpreterFrame *inner = frame->f_frame;
+    PyCodeObject *code = inner->f_code;
+    if (count < 0 || count > code->co_stacksize) {
+        PyErr_SetString(PyExc_ValueError, "the frame has no such stack");
+        return NULL;
+    }
+    PyObject *list = PyList_New(count);
+    for (int k = 0; list && k < count; k++) {
+        PyObject *item = inner->localsplus[code->co_nlocalsplus + k];
+        PyList_SET_ITEM(list, k, Py_NewRef(item ? item : Py_None));
+    }
+    return list;
+}
+
+/* set(map(type, values)), about ten times as fast for long lists of few classes. */
+static PyObject *sampling_classes(PyObject *module, PyObject *values)
+{
+    if (!PyList_Check(values)) {
+        PyErr_SetString(PyExc_TypeError, "classes takes a list");
+        return NULL;
+    }
+    PyObject *found = PySet_New(NULL);
+    PyTypeObject *last = NULL;
+    for (Py_ssize_t k = 0; found && k < PyList_GET_SIZE(values); k++) {
+        PyTypeObject *this = Py_TYPE(PyList_GET_ITEM(values, k));
+        if (this != last && PySet_Add(found, (PyObject *)this) < 0)
+            Py_CLEAR(found);
+        last = this;
+    }
+    return found;
+}
+
+static PyObject *sampling_is_at_backward_jump(PyObject *module, PyObject *frame)
+{
+    if (!PyFrame_Check(frame)) {
+        PyErr_SetString(PyExc_TypeError, "a frame is needed");
+        return NULL;
+    }
+    return PyBool_FromLong(is_at_backward_jump(((PyFrameObject *)frame)->f_frame));
+}
+
+static PyObject *sampling_missed(PyObject *module, PyObject *unused)
+{
+    return PyLong_FromLong(atomic_load(&missed));
+}
+
+static PyObject *sampling_wait_stalled(PyObject *module, PyObject *limit)
+{
+    int wanted_ticks = (int)PyLong_AsLong(limit), seen = -1;
+    if (PyErr_Occurred())
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    pthread_mutex_lock(&mutex);
+    stall_ticks = wanted_ticks;
+    pthread_cond_wait(&stalled, &mutex);
+    pthread_mutex_unlock(&mutex);
+    if (!atomic_load(&stop_request))
+        seen = atomic_exchange(&missed, 0);
+    Py_END_ALLOW_THREADS
+    return PyLong_FromLong(seen);
+}
+
+static PyMethodDef methods[] = {
+    {"configure", sampling_configure, METH_VARARGS, "configure(callback, marker_type, period_ns)"},
+    {"activate", sampling_activate, METH_O, "activate(flag): tick, or rest"},
+    {"stop", sampling_stop, METH_NOARGS, "End the thread."},
+    {"look_soon", sampling_look_soon, METH_NOARGS, "Call back as soon as marked code runs, without waiting for a tick."},
+    {"chase", sampling_chase, METH_VARARGS, "chase(frame, looks): call back when it is innermost and jumps backward"},
+    {"stack", sampling_stack, METH_VARARGS, "stack(frame, count): the lowest values of a running frame's stack"},
+    {"is_at_backward_jump", sampling_is_at_backward_jump, METH_O, "Whether a frame has just jumped backward."},
+    {"wait_stalled", sampling_wait_stalled, METH_O,
+     "wait_stalled(n): wait until n ticks were missed; how many were since, or -1 at the end"},
+    {"classes", sampling_classes, METH_O, "classes(list): the classes of its elements"},
+    {"missed", sampling_missed, METH_NOARGS, "Ticks since the main thread last came to a point where it could be seen."},
+    {NULL},
+};
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_sampling", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit__sampling(void)
+{
+    pthread_atfork(NULL, NULL, in_child);
+    return PyModule_Create(&definition);
+}
