@@ -1,0 +1,348 @@
+"""`tiered`: a function that starts in CPython and is compiled, better and better, as its running time pays for it.
+
+In: a plain function. Out: the same function object, whose `__code__` is exchanged: profiled bytecode in tier 0, then a
+trampoline that calls compiled code. Callers, name, signature, defaults, methods and pickling see no difference. The
+state lives in `function.__tiers__`; the user's own code stays in `function.__kernel_function__`, which is what is
+lowered.
+"""
+
+from __future__ import annotations
+
+import dis
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from types import CodeType, FrameType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+from lean_agentic.jit_runtime import events, promotion, replacement
+from lean_agentic.jit_runtime.argument_types import type_of
+from lean_agentic.jit_runtime.errors import NotCompiledError
+from lean_agentic.jit_runtime.instrument import Site, why_unsuited
+from lean_agentic.jit_runtime.profile import Profile
+from lean_agentic.jit_runtime.sampler import sampler
+from lean_agentic.jit_runtime.switch import Switch
+from lean_agentic.jit_runtime.timeline import Timeline
+from lean_agentic.jit_runtime.versions import Version, looks_like
+from lean_agentic.kernel.errors import UnsupportedError
+from lean_agentic.kernel.types import Type
+
+if TYPE_CHECKING:
+    from lean_agentic.jit_runtime.backend import CompiledCode
+    from lean_agentic.jit_runtime.exit_points import ExitPoint
+    from lean_agentic.jit_runtime.runtime import JitRuntime
+
+Types = tuple[Type, ...]
+_CALLS_BEFORE_SWITCH = 8
+"""Calls of another version than the trampoline's before the trampoline is changed."""
+_MOST_RENEWALS = 4
+_BYTES_PER_STATEMENT = 10
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why something is not compiled."""
+
+    reason: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.reason if self.line is None else f"line {self.line}: {self.reason}"
+
+
+class TieredFunction:
+    """The state of one tiered function. `lock` guards changes of it and is never held while compiling or running."""
+
+    def __init__(self, function: FunctionType, runtime: JitRuntime) -> None:
+        self.runtime = runtime
+        self.config = runtime.config
+        self.name = function.__qualname__
+        self.lock = threading.RLock()  # a sample or a signal handler may come while it is held
+        self.versions: list[Version] = []
+        self.refused: dict[Types, Refusal] = {}
+        self.blocked: Refusal | None = None
+        self.foreign: dict[str, int] = {}
+        """Calls with arguments outside the kernel language, by reason."""
+        self.renewals = 0
+        """How often all versions were dropped because an outside value had changed."""
+        self.hesitation = 1.0
+        """How many times the cost of tier 1 has to be spent first; it grows with each futile attempt."""
+        self.due = False
+        """Tier 1 has been paid for: the next call that has no version makes one."""
+        self.replacement = replacement.Replacement(self)
+        self.site = Site(self, 0)
+        self.profile = Profile((self.config.baseline_threshold,), self._at_sample, self._renew_counter)
+        self.timeline = Timeline() if self.config.record_timeline else None
+        self._making = False
+        self._strays = 0
+        self._rejections = 0
+        self.switch = Switch(function)
+        function.__dict__["__kernel_function__"] = self.switch.original
+        function.__dict__["__tiers__"] = self
+        self._begin(function.__code__)
+
+    def _begin(self, code: CodeType) -> None:
+        unsuited = why_unsuited(code) or ("max_tier is 0" if self.config.max_tier == 0 else "")
+        if unsuited:
+            self.blocked = Refusal(unsuited, code.co_firstlineno)
+            return
+        self._renew_counter()
+
+    def _renew_counter(self) -> None:
+        self.switch.profile(self.profile.counter, replacement.resume, self.site)
+        if not self.due and self.blocked is None:
+            self._to_tier0()
+
+    @property
+    def function(self) -> FunctionType | None:
+        """The user's function object, as long as it exists."""
+        return self.switch.user_function()
+
+    @property
+    def calls(self) -> int:
+        """Calls so far, in all tiers."""
+        return self.profile.calls + sum(version.calls for version in self.versions)
+
+    @property
+    def tier(self) -> int:
+        """The highest tier that any version has reached."""
+        return max((version.tier for version in self.versions if not version.given_up), default=0)
+
+    @property
+    def size(self) -> int:
+        """About how many kernel statements the function has."""
+        return max(2, len(self.switch.original.__code__.co_code) // _BYTES_PER_STATEMENT)
+
+    @cached_property
+    def keeps_parameters(self) -> bool:
+        """Whether no parameter is ever assigned."""
+        stored = {each.argval for each in dis.get_instructions(self.switch.original.__code__) if "STORE" in each.opname}
+        return stored.isdisjoint(self.switch.parameters)
+
+    # What the sampler and the profile tell
+
+    def sampled(self, frame: FrameType, tier: int, milliseconds: float) -> None:
+        """The function was seen running in CPython."""
+        self.profile.spent_ms += milliseconds
+        self.replacement.seen(frame, milliseconds)
+        promotion.consider_first(self)
+
+    def _at_sample(self, frame: FrameType) -> None:
+        promotion.consider_first(self)
+
+    def wants_replacement(self, frame: FrameType) -> bool:
+        """Whether the call in a frame has run long enough to be moved into compiled code."""
+        return self.blocked is None and self.replacement.is_worth_while(frame)
+
+    def looks(self) -> int:
+        """How often to look for a point where the call can be moved."""
+        return self.replacement.looks()
+
+    def arrived(self, frame: FrameType) -> None:
+        """A frame that wants replacement stands at a backward jump; raises `Transfer` if it is moved."""
+        self.replacement.enter(frame)
+
+    def running(self, thread: int, tier: int, milliseconds: float) -> None:
+        """A call was seen from another thread, in CPython or in code that was entered in mid-loop."""
+        if not self.replacement.still_running(thread, milliseconds):
+            self.profile.spent_ms += milliseconds
+            promotion.consider_first(self)
+
+    # Calls
+
+    def expect_version(self) -> None:
+        """From now on a call whose types have no version makes one."""
+        self.due = True
+        with self.lock:
+            if self.blocked is None and not any(version.tiers for version in self.versions):
+                self.switch.to(self._timed(self.enter, lambda: self.tier), self.site)
+
+    def enter(self, *arguments: Any) -> Any:
+        """A call before there is compiled code."""
+        version = self._version(arguments)
+        return self.switch.interpreted(*arguments) if version is None else self.replacement.run(version, arguments)
+
+    def mismatch(self, version: Version, arguments: tuple[Any, ...]) -> Any:
+        """A call whose types are not the version's."""
+        found = self._version(arguments)
+        if found is version:  # the same types, but an int that needs more than 64 bits
+            promotion.misfit(self, version)
+            return self.switch.interpreted(*arguments)
+        if found is None:
+            return self.switch.interpreted(*arguments)
+        self._strays += 1
+        if self._strays % _CALLS_BEFORE_SWITCH == 0:
+            self.install(found)
+        return found.code(*arguments)
+
+    def stale(self, version: Version, arguments: tuple[Any, ...]) -> Any:
+        """A call for which an outside value that was compiled in may have changed."""
+        if version.kernel.is_current():
+            promotion.renew_guards(version)
+            return version.code(*arguments)
+        self.drop_versions("a global, a closure variable or a default has changed")
+        return self.switch.interpreted(*arguments)
+
+    def _version(self, arguments: tuple[Any, ...]) -> Version | None:
+        """The version for a call; a new one if that is due."""
+        try:
+            types = tuple(map(type_of, arguments))
+        except UnsupportedError as error:
+            self._foreign(error.reason)
+            return None
+        found = self.find(types)
+        if types in self.refused:
+            self._rejected()
+        elif (found is None or not found.tiers) and self.due:
+            found = self._make(types, arguments)
+        return found if found is not None and found.tiers and not found.given_up else None
+
+    def find(self, types: Types) -> Version | None:
+        """The version for argument types."""
+        return next((version for version in self.versions if version.types == types), None)
+
+    def candidates(self, arguments: tuple[Any, ...]) -> list[Version]:
+        """Versions that arguments may belong to, found without looking into lists."""
+        return [each for each in self.versions if all(map(looks_like, arguments, each.types))]
+
+    def _foreign(self, reason: str) -> None:
+        self.foreign[reason] = self.foreign.get(reason, 0) + 1
+        if not self.versions and sum(self.foreign.values()) >= self.config.baseline_threshold:
+            self.block(Refusal(reason))
+
+    def _rejected(self) -> None:
+        """Another call with types that are not compiled for: when they keep coming, profile on and ask less often."""
+        self._rejections += 1
+        if self._rejections % _CALLS_BEFORE_SWITCH or any(version.tiers for version in self.versions):
+            return
+        self.hesitation *= 2
+        self._again_in_tier0()
+
+    def moved(self) -> None:
+        """The time spent so far has paid for moving a call; the next calls save for a version of their own."""
+        if not any(version.tiers for version in self.versions):
+            self._again_in_tier0()
+
+    def _again_in_tier0(self) -> None:
+        with self.lock:
+            self.due = False
+            self.profile.spent_ms = 0.0
+        if self.blocked is None:
+            self._to_tier0()
+
+    def _make(self, types: Types, arguments: tuple[Any, ...]) -> Version | None:
+        """Compile for types in tier 1, in the calling thread; None if that is not to be had now."""
+        with self.lock:
+            compiled = sum(bool(version.tiers) for version in self.versions)
+            if self._making or self.blocked is not None or compiled >= self.config.max_versions:
+                return None
+            self._making = True
+        try:
+            with sampler.paused():
+                return promotion.first_version(self, types, arguments)
+        except RecursionError:  # the program is too deep in its stack for compiling, not wrong
+            return None
+        except Exception as error:
+            self.defect(error)
+            return None
+        finally:
+            self._making = False
+
+    # Changes of the code
+
+    def install(self, version: Version) -> None:
+        """Make calls go to a version first."""
+        with self.lock:
+            if self.blocked is None and version in self.versions and not version.given_up:
+                tier = version.tier
+                self.switch.to(self._timed(version.code, lambda: tier), Site(version, tier))
+
+    def drop_versions(self, reason: str) -> None:
+        """Start again from tier 0."""
+        with self.lock:
+            self.versions = []
+            self.renewals += 1
+            self.hesitation *= 2
+            self.refused.clear()
+        self.event("deoptimisation", action="drop all versions", outcome=reason, success=False)
+        if self.renewals > _MOST_RENEWALS:
+            self.block(Refusal(f"{reason}, {self.renewals} times"))
+        else:
+            self._again_in_tier0()
+
+    def give_up(self, version: Version, reason: str) -> None:
+        """Use a version no more; when none is left the function stays in CPython for good."""
+        version.given_up = reason
+        self.refused[version.types] = Refusal(reason)
+        self.event("blacklist", action="give up version", outcome=reason, success=False, types=version.types)
+        left = [each for each in self.versions if each.tiers and not each.given_up]
+        if left:
+            self.install(left[0])
+        elif len(self.versions) >= self.config.max_versions or not self._is_polymorphic():
+            self.block(Refusal(reason))
+        else:
+            self._again_in_tier0()
+
+    def _is_polymorphic(self) -> bool:
+        return len(self.profile.shapes) > len(self.refused)
+
+    def refuse(self, types: Types, error: UnsupportedError | NotCompiledError) -> None:
+        """Types that cannot be compiled for."""
+        refusal = Refusal(error.reason, error.line)
+        self.refused[types] = refusal
+        self.event("unsupported", action="lower", outcome=str(refusal), success=False, types=types)
+        if not self.versions and not self._is_polymorphic():
+            self.block(refusal)
+        elif not self.versions:
+            self._again_in_tier0()
+
+    def defect(self, error: Exception) -> None:
+        """The compiler itself failed: say so, and leave the function to CPython."""
+        text = f"a defect of the compiler, {type(error).__name__}: {error}"
+        self.block(Refusal(text))
+        warnings.warn(f"{self.name} stays in CPython: {text}; please report it", RuntimeWarning, stacklevel=2)
+
+    def block(self, refusal: Refusal) -> None:
+        """Stay in CPython for good, with the user's own bytecode."""
+        with self.lock:
+            self.blocked = refusal
+            self.switch.to_original()
+        self.runtime.settled(self)
+
+    def _to_tier0(self) -> None:
+        with self.lock:
+            if self.timeline is not None:
+                self.switch.to(self._timed(self.switch.interpreted, lambda: 0), self.site)
+            else:
+                self.switch.to_profiled()
+
+    def _timed(self, target: Callable[..., Any], tier: Callable[[], int]) -> Callable[..., Any]:
+        return target if self.timeline is None else self.timeline.timed(target, lambda: self.calls, tier)
+
+    # What compiled code tells, through its version
+
+    def consider(self, version: Version) -> None:
+        """More time was spent in a version."""
+        promotion.consider_next(self, version)
+
+    def failed(self, version: Version, compiled: CompiledCode, line: int, reason: str) -> None:
+        """A speculation of compiled code failed."""
+        promotion.failed(self, version, compiled, line, reason)
+
+    def upgrade(self, version: Version, compiled: CompiledCode, point: ExitPoint, locals: dict[str, Any]) -> Any:
+        """A running call could go on in better code."""
+        return self.replacement.upgrade(version, compiled, point, locals)
+
+    def event(
+        self, kind: str, *, action: str, outcome: str, success: bool = True, cost: float = 0.0, types: Types = ()
+    ) -> None:
+        """Tell the recorder."""
+        state = {"calls": self.calls, "spent_ms": self.profile.spent_ms, "types": ", ".join(map(str, types))}
+        if self.timeline is not None:
+            self.timeline.mark(self.calls, kind, outcome)
+        events.record(
+            self.runtime.recorder, kind, self.name,
+            state=state, action=action, outcome=outcome, cost=cost, success=success,
+        )  # fmt: skip

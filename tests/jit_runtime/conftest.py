@@ -1,0 +1,18 @@
+"""Leaves the sampler as each test found it; some tests take it over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lean_agentic.jit_runtime import _sampling
+from lean_agentic.jit_runtime.instrument import Site
+from lean_agentic.jit_runtime.sampler import sampler
+
+
+@pytest.fixture(autouse=True)
+def _sampler_as_before() -> Iterator[None]:
+    yield
+    _sampling.configure(sampler._look, Site, int(1e6 * (sampler.period_ms or 1.0)))
+    _sampling.activate(bool(sampler._open))
