@@ -6,6 +6,7 @@ Goes in: `experiments/<id>/experiment.toml`. Comes out: a checked `Experiment`. 
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,13 @@ class Measure:
     """Whether higher or lower is better."""
     target: str | None = None
     """The row of the targets table that it answers."""
+    needs: str | None = None
+    """A program, such as `pypy3`, that a machine may lack; a run there need not record the figure."""
+
+    @property
+    def expected(self) -> bool:
+        """Whether a run on this machine must record it."""
+        return self.needs is None or shutil.which(self.needs) is not None
 
 
 @dataclass(frozen=True)
@@ -175,7 +183,7 @@ def _measure(path: Path, entry: dict[str, Any]) -> Measure:
     except TypeError as error:
         raise ExperimentError(
             f"{path}: [[measures]] {entry} is wrong ({error}). "
-            "It takes metric, unit, direction and, optionally, target."
+            "It takes metric, unit, direction and, optionally, target and needs."
         ) from error
     if not all(isinstance(value, str) for value in entry.values()):
         raise ExperimentError(f"{path}: [[measures]] {entry} is wrong: all its values are texts.")

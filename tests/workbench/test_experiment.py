@@ -51,6 +51,12 @@ def test_reads_every_setting(add, tmp_path):
     assert [experiment.timeout(name) for name in ("quick", "full", "nightly")] == [60, 7200, 600.5]
 
 
+def test_a_measure_may_need_a_program_that_a_machine_lacks():
+    assert Measure("x", "%", "higher").expected
+    assert Measure("x", "%", "higher", needs="sh").expected
+    assert not Measure("x", "%", "higher", needs="a-program-that-is-not-there").expected
+
+
 def test_a_profile_is_a_copy(add):
     (experiment,) = load_experiments(add("07", WHOLE))
     experiment.profile("quick")["n"] = 1

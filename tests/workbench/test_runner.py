@@ -21,6 +21,7 @@ from lean_agentic.workbench.runner import failure_summary, run_experiments
 pytestmark = pytest.mark.slow
 
 MEASURES = '[profiles.quick]\nn = 4\n[profiles.full]\n[[measures]]\nmetric = "x"\nunit = "%"\ndirection = "higher"\n'
+NOT_HERE = '[[measures]]\nmetric = "y"\nunit = "%"\ndirection = "higher"\nneeds = "a-program-that-is-not-there"\n'
 RECORD = "from lean_agentic.workbench import Recorder\nrecorder = Recorder()\n"
 GOOD = """
 import os, sys
@@ -53,7 +54,7 @@ def wait_for(condition, seconds=60):
 def ran(notebook_project):
     """One call over experiments that end in every way; the others must not be stopped by them."""
     add = notebook_project.add
-    add("01_good", RECORD, GOOD, BURN, parameters=PARAMETERS, extra=MEASURES)
+    add("01_good", RECORD, GOOD, BURN, parameters=PARAMETERS, extra=MEASURES + NOT_HERE)
     add("02_raises", RECORD, "recorder.metric('x', 1, unit='%', n=1)\nraise ValueError('\\x1b[31mno\\x1b[0m luck')")
     add("03_unit", RECORD, "recorder.metric('x', 1, unit='ms', n=1)", extra=MEASURES)
     add("04_silent", "1 + 1", extra=MEASURES)

@@ -20,6 +20,10 @@ SPECIFICATION = {
     "tier2_speedup": (20, 19.9),
     "tier3_compile": (500, 501),
     "tier3_speedup": (50, 49.9),
+    "long_call_speedup": (10, 9.9),
+    "time_to_result": (1.2, 1.21),
+    "steady_over_numba": (1, 0.99),
+    "steady_over_pypy": (3, 2.99),
     "cost_savings": (30, 29.99),
     "cost_variance": (4.99, 5),
 }
