@@ -146,7 +146,10 @@ def _before_tier_1(state: TieredFunction) -> str:
         return "tier 1 will be compiled at the next call"
     if state.profile.calls == 0:
         return "not called yet"
-    cost = state.runtime.costs.estimate(1, state.size)
+    if state.refused:
+        types, refusal = list(state.refused.items())[-1]
+        return f"{refusal} (for {', '.join(map(str, types))}); other types are still tried"
+    cost = state.runtime.costs.estimate(1, state.size) * state.hesitation
     obstacle = f"; {state.replacement.last_obstacle}" if state.replacement.last_obstacle else ""
     return f"{state.profile.spent_ms:.1f} ms spent in CPython; tier 1 is estimated to cost {cost:.1f} ms{obstacle}"
 

@@ -1,4 +1,4 @@
-"""Moves a function up the tiers, and down where speculation fails.
+"""Moves a function up the tiers.
 
 In: the state of a function and its versions after each sample. Out: compiled versions installed. Tier 1 is compiled in
 the calling thread, since that takes about a millisecond; the tiers above in the background.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from lean_agentic.jit_runtime import demotion
 from lean_agentic.jit_runtime.errors import NotCompiledError
 from lean_agentic.jit_runtime.guards import native_guards
 from lean_agentic.jit_runtime.policy import LAST_TIER, is_due
@@ -43,7 +44,7 @@ def first_version(function: TieredFunction, types: tuple[Type, ...], arguments: 
         version = lowered_version(function, types)
         version.observed = observed(dict(zip(function.switch.parameters, arguments, strict=True)))
     except UnsupportedError as error:
-        function.refuse(types, error)
+        demotion.refuse(function, types, error)
         return None
     if compile_tier(function, version, 1, begun):
         function.install(version)
@@ -78,8 +79,8 @@ def compile_tier(function: TieredFunction, version: Version, tier: int, begun: f
         version.refused[tier] = str(error)
         if tier == 1:
             with function.lock:
-                function.versions.remove(version)
-            function.refuse(version.types, error)
+                function.versions = [each for each in function.versions if each is not version]
+            demotion.refuse(function, version.types, error)
         return False
     milliseconds = 1e3 * (time.perf_counter() - begun)
     function.runtime.costs.learn(tier, version.size, milliseconds)
@@ -134,38 +135,3 @@ def _next_tier(function: TieredFunction, version: Version, tier: int) -> None:
         function.install(version)
         if tier == min(LAST_TIER, function.config.max_tier):
             function.runtime.settled(function)
-
-
-def failed(function: TieredFunction, version: Version, compiled: CompiledCode, line: int, reason: str) -> None:
-    """A speculation failed: count, and after some failures compile without it or give the version up."""
-    config = function.config
-    function.event(
-        "deoptimisation", action=f"leave tier {compiled.tier}", outcome=f"line {line}: {reason}", success=False,
-        types=version.types,
-    )  # fmt: skip
-    if version.failures < config.deopt_threshold or version.failures < config.deopt_share * version.calls:
-        return
-    if version.speculate and compiled.tier > 1:
-        _without_speculation(function, version)
-    else:
-        function.give_up(version, f"line {line}: {reason}, {version.failures} times")
-
-
-def misfit(function: TieredFunction, version: Version) -> None:
-    """A call had the version's types, but a value without machine form."""
-    config = function.config
-    version.misfits += 1
-    if version.misfits >= config.deopt_threshold and version.misfits > version.calls:
-        function.give_up(version, f"ints beyond 64 bits among the arguments, {version.misfits} times")
-
-
-def _without_speculation(function: TieredFunction, version: Version) -> None:
-    """Fall back to tier 1, which assumes nothing but types, and compile the tiers above anew."""
-    with function.lock:
-        version.speculate = False
-        version.leaves.clear()
-        version.earlier_calls += sum(getattr(each.code, "calls", 0) for tier, each in version.tiers.items() if tier > 1)
-        version.tiers = {tier: each for tier, each in version.tiers.items() if tier == 1}
-        version.requested = {1}
-        version.continuations.clear()
-    function.install(version)

@@ -14,7 +14,7 @@ from itertools import count
 from lean_agentic.jit_runtime.abstract_operations import evaluate, integer
 from lean_agentic.jit_runtime.abstract_values import Abstract, Constraint, Items, Lengths, State, Truth, joined, of_type
 from lean_agentic.jit_runtime.facts import Condition, Facts, LoopVersion
-from lean_agentic.jit_runtime.intervals import Number
+from lean_agentic.jit_runtime.intervals import Number, meet_less
 from lean_agentic.kernel.ir import (
     Append,
     Assign,
@@ -248,16 +248,20 @@ class _Analysis:
 
     def _check_items(self, statement: int, container: Atom, items: Iterable[Atom | Slice], state: State) -> None:
         lengths = state.read(container)
-        if not self._recording or not isinstance(lengths, Lengths):
+        if not isinstance(lengths, Lengths):
             return
-        if lengths.unit:
+        if lengths.unit and self._recording:
             self._found.unit_stride.add(statement)
         for axis, item in enumerate(items):
             if isinstance(item, Slice) or axis >= len(lengths.numbers):
                 return  # axes behind a slice are counted otherwise
-            index = state.read(item)
+            index, length = state.read(item), lengths.numbers[axis]
             if isinstance(index, Number):
-                self._check(statement, axis, container, index, lengths.numbers[axis], state)
+                if self._recording:
+                    self._check(statement, axis, container, index, length, state)
+                if isinstance(item, Local):
+                    # Behind the statement the index has passed the check, so the next one like it cannot fail.
+                    state.replace(item.name, meet_less(index, length, strict=True)[0])
 
     def _check(self, statement: int, axis: int, container: Atom, index: Number, length: Number, state: State) -> None:
         if index.low >= 0:

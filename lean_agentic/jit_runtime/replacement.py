@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from lean_agentic.jit_runtime import promotion
+from lean_agentic.jit_runtime import demotion, promotion
 from lean_agentic.jit_runtime.argument_types import type_of
 from lean_agentic.jit_runtime.entering import Entry, LoopHeads, NoEntryError, entry
 from lean_agentic.jit_runtime.errors import NotCompiledError
@@ -117,7 +117,7 @@ class Replacement:
         except RecursionError:
             return
         except Exception as error:
-            self._function.defect(error)
+            demotion.defect(self._function, error)
             return
         values = [point.values[parameter.name] for parameter in compiled.kernel.entry.parameters]
         _transfers[threading.get_ident()] = (self, version, compiled, values)
@@ -146,7 +146,7 @@ class Replacement:
             return promotion.lowered_version(function, types)
         except UnsupportedError as error:
             if function.keeps_parameters:  # these are the types of the call, then
-                function.refuse(types, error)
+                demotion.refuse(function, types, error)
             self._seen.attempts += _MOST_ATTEMPTS // 3
             raise
 

@@ -92,7 +92,7 @@ def _function(tables: UnitTables, procedure: Procedure, known: Mapping[str, Surv
             s.e.do("ret", s.widened(constant_value(Constant(None, NONE)), procedure.result))
         else:
             s.e.do("unreachable")
-    return s.function
+    return s.finish()
 
 
 def _assume(s: Selector, facts: Facts) -> None:

@@ -18,7 +18,7 @@ from lean_agentic.jit_runtime.local_places import Place, places_of, set_view
 from lean_agentic.jit_runtime.survey import Survey
 from lean_agentic.jit_runtime.unit_tables import UnitTables
 from lean_agentic.jit_runtime.unsure_locals import unsure_locals
-from lean_agentic.jit_runtime.values import NoMachineFormError, constant_value, placed, positions, widened
+from lean_agentic.jit_runtime.values import FILLER, NoMachineFormError, constant_value, placed, positions, widened
 from lean_agentic.kernel.ir import Atom, Constant, Operation, Procedure, Statement
 from lean_agentic.kernel.ir import Block as KernelBlock
 from lean_agentic.kernel.types import Type
@@ -71,6 +71,7 @@ class Selector:
         self._exits = ExitStates(tables, procedure, survey, live, self.places)
         self._leave: Exit | None = None
         self._known: dict[int, Operand] = {}
+        self._assigned: set[int] = set()
         self.nonnegative: set[str] = set()
         """Ints that are surely not negative."""
 
@@ -113,6 +114,17 @@ class Selector:
         """Prepare for selecting statements a second time: their temporaries are other ones."""
         self._exits.forget()
 
+    def finish(self) -> Function:
+        """The function; what no statement assigns though exits show it (a part of a union, say) has some value."""
+        never = [
+            ("set", variable, FILLER[variable.machine])
+            for place in dict.fromkeys(self.places.values())
+            for variable in place.variables
+            if variable.number not in self._assigned and variable.number >= len(self.function.parameters)
+        ]
+        self.function.blocks[0].instructions[:0] = never
+        return self.function
+
     # -- locals --------------------------------------------------------------------------------------------------------
 
     def get(self, variable: Variable) -> Operand:
@@ -127,6 +139,7 @@ class Selector:
         """Assign a variable."""
         self.e.set(variable, operand)
         self._known[variable.number] = operand
+        self._assigned.add(variable.number)
 
     def read(self, atom: Atom, large: bool = False) -> Value:
         """The value of an operand, in the type that it has here.

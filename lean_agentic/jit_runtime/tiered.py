@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import dis
 import threading
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from lean_agentic.jit_runtime import events, promotion, replacement
+from lean_agentic.jit_runtime import demotion, events, promotion, replacement
 from lean_agentic.jit_runtime.argument_types import type_of
-from lean_agentic.jit_runtime.errors import NotCompiledError
+from lean_agentic.jit_runtime.demotion import Refusal
 from lean_agentic.jit_runtime.instrument import Site, why_unsuited
 from lean_agentic.jit_runtime.profile import Profile
 from lean_agentic.jit_runtime.sampler import sampler
 from lean_agentic.jit_runtime.switch import Switch
 from lean_agentic.jit_runtime.timeline import Timeline
-from lean_agentic.jit_runtime.versions import Version, looks_like
+from lean_agentic.jit_runtime.versions import Version
 from lean_agentic.kernel.errors import UnsupportedError
 from lean_agentic.kernel.types import Type
 
@@ -37,19 +35,7 @@ if TYPE_CHECKING:
 Types = tuple[Type, ...]
 _CALLS_BEFORE_SWITCH = 8
 """Calls of another version than the trampoline's before the trampoline is changed."""
-_MOST_RENEWALS = 4
 _BYTES_PER_STATEMENT = 10
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why something is not compiled."""
-
-    reason: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        return self.reason if self.line is None else f"line {self.line}: {self.reason}"
 
 
 class TieredFunction:
@@ -168,7 +154,7 @@ class TieredFunction:
         """A call whose types are not the version's."""
         found = self._version(arguments)
         if found is version:  # the same types, but an int that needs more than 64 bits
-            promotion.misfit(self, version)
+            demotion.misfit(self, version)
             return self.switch.interpreted(*arguments)
         if found is None:
             return self.switch.interpreted(*arguments)
@@ -182,7 +168,7 @@ class TieredFunction:
         if version.kernel.is_current():
             promotion.renew_guards(version)
             return version.code(*arguments)
-        self.drop_versions("a global, a closure variable or a default has changed")
+        demotion.drop_versions(self, "a global, a closure variable or a default has changed")
         return self.switch.interpreted(*arguments)
 
     def _version(self, arguments: tuple[Any, ...]) -> Version | None:
@@ -203,10 +189,6 @@ class TieredFunction:
         """The version for argument types."""
         return next((version for version in self.versions if version.types == types), None)
 
-    def candidates(self, arguments: tuple[Any, ...]) -> list[Version]:
-        """Versions that arguments may belong to, found without looking into lists."""
-        return [each for each in self.versions if all(map(looks_like, arguments, each.types))]
-
     def _foreign(self, reason: str) -> None:
         self.foreign[reason] = self.foreign.get(reason, 0) + 1
         if not self.versions and sum(self.foreign.values()) >= self.config.baseline_threshold:
@@ -218,14 +200,15 @@ class TieredFunction:
         if self._rejections % _CALLS_BEFORE_SWITCH or any(version.tiers for version in self.versions):
             return
         self.hesitation *= 2
-        self._again_in_tier0()
+        self.start_again()
 
     def moved(self) -> None:
         """The time spent so far has paid for moving a call; the next calls save for a version of their own."""
         if not any(version.tiers for version in self.versions):
-            self._again_in_tier0()
+            self.start_again()
 
-    def _again_in_tier0(self) -> None:
+    def start_again(self) -> None:
+        """Run in CPython, profiled, until tier 1 has been paid for anew."""
         with self.lock:
             self.due = False
             self.profile.spent_ms = 0.0
@@ -245,7 +228,7 @@ class TieredFunction:
         except RecursionError:  # the program is too deep in its stack for compiling, not wrong
             return None
         except Exception as error:
-            self.defect(error)
+            demotion.defect(self, error)
             return None
         finally:
             self._making = False
@@ -258,51 +241,6 @@ class TieredFunction:
             if self.blocked is None and version in self.versions and not version.given_up:
                 tier = version.tier
                 self.switch.to(self._timed(version.code, lambda: tier), Site(version, tier))
-
-    def drop_versions(self, reason: str) -> None:
-        """Start again from tier 0."""
-        with self.lock:
-            self.versions = []
-            self.renewals += 1
-            self.hesitation *= 2
-            self.refused.clear()
-        self.event("deoptimisation", action="drop all versions", outcome=reason, success=False)
-        if self.renewals > _MOST_RENEWALS:
-            self.block(Refusal(f"{reason}, {self.renewals} times"))
-        else:
-            self._again_in_tier0()
-
-    def give_up(self, version: Version, reason: str) -> None:
-        """Use a version no more; when none is left the function stays in CPython for good."""
-        version.given_up = reason
-        self.refused[version.types] = Refusal(reason)
-        self.event("blacklist", action="give up version", outcome=reason, success=False, types=version.types)
-        left = [each for each in self.versions if each.tiers and not each.given_up]
-        if left:
-            self.install(left[0])
-        elif len(self.versions) >= self.config.max_versions or not self._is_polymorphic():
-            self.block(Refusal(reason))
-        else:
-            self._again_in_tier0()
-
-    def _is_polymorphic(self) -> bool:
-        return len(self.profile.shapes) > len(self.refused)
-
-    def refuse(self, types: Types, error: UnsupportedError | NotCompiledError) -> None:
-        """Types that cannot be compiled for."""
-        refusal = Refusal(error.reason, error.line)
-        self.refused[types] = refusal
-        self.event("unsupported", action="lower", outcome=str(refusal), success=False, types=types)
-        if not self.versions and not self._is_polymorphic():
-            self.block(refusal)
-        elif not self.versions:
-            self._again_in_tier0()
-
-    def defect(self, error: Exception) -> None:
-        """The compiler itself failed: say so, and leave the function to CPython."""
-        text = f"a defect of the compiler, {type(error).__name__}: {error}"
-        self.block(Refusal(text))
-        warnings.warn(f"{self.name} stays in CPython: {text}; please report it", RuntimeWarning, stacklevel=2)
 
     def block(self, refusal: Refusal) -> None:
         """Stay in CPython for good, with the user's own bytecode."""
@@ -329,7 +267,7 @@ class TieredFunction:
 
     def failed(self, version: Version, compiled: CompiledCode, line: int, reason: str) -> None:
         """A speculation of compiled code failed."""
-        promotion.failed(self, version, compiled, line, reason)
+        demotion.failed(self, version, compiled, line, reason)
 
     def upgrade(self, version: Version, compiled: CompiledCode, point: ExitPoint, locals: dict[str, Any]) -> Any:
         """A running call could go on in better code."""

@@ -16,7 +16,7 @@ import numpy as np
 from lean_agentic.jit_runtime.backend import CompiledCode
 from lean_agentic.kernel.kernel import Kernel
 from lean_agentic.kernel.python_code import python_function
-from lean_agentic.kernel.types import PYTHON_SCALARS, ArrayType, Type
+from lean_agentic.kernel.types import Type
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -131,16 +131,6 @@ def _in_python(compiled: CompiledCode, arguments: tuple[Any, ...]) -> Any:
     """Run a kernel's entry in CPython: for the rest of a call, which cannot begin again."""
     names = [parameter.name for parameter in compiled.kernel.entry.parameters]
     return python_function(compiled.kernel)(dict(zip(names, arguments, strict=True)))
-
-
-def looks_like(value: Any, a_type: Type) -> bool:
-    """Whether a value can be of a type, without looking into lists."""
-    exact = type(value)
-    if exact in PYTHON_SCALARS:
-        return a_type == PYTHON_SCALARS[exact]
-    if exact is np.ndarray:
-        return a_type == ArrayType(value.dtype.name, value.ndim)
-    return str(a_type).startswith((exact.__name__ + "[", f"np.{exact.__name__}"))
 
 
 def observed(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ class BlockFacts:
 
     __slots__ = (
         *("block", "calls", "crossing", "exposed", "finals", "hints", "instructions", "kills", "last", "live_in"),
-        *("live_out", "reads", "set_last", "used", "weight"),
+        *("live_out", "reads", "set_last", "shown", "used", "weight"),
     )
 
     def __init__(self, block: Block) -> None:
@@ -52,6 +52,8 @@ class BlockFacts:
         """Positions of the last `set` of each variable."""
         self.set_last: dict[int, int] = {}
         """By position of a `set`: where in the block the variable is read last, or -1."""
+        self.shown: set[int] = set()
+        """Positions of each `set` whose value an exit of the block carries."""
         self.reads: dict[int, int] = {}
         """Where each variable's value at the entry is read last, exits that carry the variable left out."""
         self.crossing: list[int] = []

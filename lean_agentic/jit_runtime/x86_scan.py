@@ -154,8 +154,11 @@ def _set(scan: BlockScan, instruction: Instruction) -> None:
     _, variable, operand = instruction
     key = ~variable[0]
     bit = 1 << variable[0]
-    read = max(scan.reads.pop(key, -1), scan.carried.pop(key, -1))
+    shown = scan.carried.pop(key, -1)
+    read = max(scan.reads.pop(key, -1), shown)
     block = scan.block
+    if shown >= 0:
+        block.shown.add(scan.position)
     if block.kills & bit:
         if read < 0:
             scan.drop()

@@ -31,6 +31,8 @@ def set_variable(s: State, instruction: Instruction) -> None:
         key = operand[0]
         key = s.alias.get(key, key)
         s.extend(key, reads)
+        if key in s.deferred and position in s.block.shown:
+            exist(s, key)
     else:
         key = SET_AT + position
         s.const[key] = float(operand) if variable[1] == "f" else operand
@@ -42,6 +44,16 @@ def set_variable(s: State, instruction: Instruction) -> None:
     else:
         s.current[variable_key] = key
         s.displaced |= bit
+
+
+def exist(s: State, key: int) -> None:
+    """Compute a value that is only noted, since an exit shows it."""
+    if key not in s.where and key not in s.mem:
+        register = s.take(key)
+        del s.where[key]
+        s.fill(register, key)
+        s.where[key] = register
+    del s.deferred[key]
 
 
 def to_home(s: State, variable: int, key: int, reads: int) -> None:

@@ -39,5 +39,5 @@ def test_the_table_lists_all_functions(shell: Any) -> None:
     row = next(row for row in table.rows if row.name == "cube")
     assert row.calls == 5
     assert "cube" in repr(table)
-    assert "<td>cube</td><td>0</td><td>5</td>" in table._repr_html_()
+    assert f"<td>cube</td><td>{row.tier}</td><td>5</td>" in table._repr_html_()
     assert repr(magics.TiersTable(())) == "no function is tiered"

@@ -157,6 +157,12 @@ def test_a_reassigned_list_is_no_condition() -> None:
     assert indexes(kernel, facts)[-1] == "nonnegative"
 
 
+def test_an_index_that_passed_a_check_passes_the_next() -> None:
+    source = "def f(xs, ys, i):\n    if i >= 0:\n        xs[i] += xs[i]\n        return ys[i]\n"
+    kernel, facts = facts_of(source, [1.0], [1.0], 5)
+    assert indexes(kernel, facts) == ["nonnegative", "within", "within", "nonnegative"]
+
+
 def test_sums_of_small_numbers_stay_small() -> None:
     source = "def f(n):\n    t = 0\n    for i in range(n):\n        t += i ^ (i >> 3)\n    return t\n"
     kernel, facts = facts_of(source, 5)

@@ -319,7 +319,7 @@ def test_a_compiler_defect_is_a_warning_and_the_function_works() -> None:
 def test_a_kernel_without_machine_form_stays_in_cpython() -> None:
     made, _, _ = make("def f(n):\n    return n", backend=StubBackend(refuses={1: "no form"}), baseline_threshold=2)
     assert [made(n) for n in range(5)] == list(range(5))
-    assert explain(made).why_not_higher == "line 1: no form"
+    assert explain(made).why_not_higher == "line 1: no form (for int); other types are still tried"
     refusing = StubBackend(refuses={2: "too hard"})
     made, _, _ = make("def f(n):\n    return n", backend=refusing, baseline_threshold=2, optimising_threshold=3)
     for n in range(5):
