@@ -25,6 +25,10 @@ static PyObject *callback, *marker, *wanted;
 static long looks_left;
 static int insisting;
 static atomic_int active, running, queued, ticked, missed, stop_request;
+/* `look` is running. With a profiler or tracer installed, CPython 3.11 starts no Python function while a pending call
+   is queued that cannot run, and none can within another one: so nothing is queued meanwhile. */
+static int looking, look_again;
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* of `looking` together with `queued` */
 static atomic_llong period_ns = 1000000;
 static atomic_int back_off = 1;
 static pthread_t thread;
@@ -104,9 +108,8 @@ static int chase_on(_PyInterpreterFrame *innermost)
     return 0;
 }
 
-static int look(void *unused)
+static int look_now(void)
 {
-    atomic_store(&queued, 0);
     int is_tick = atomic_exchange(&ticked, 0);
     if (!callback)
         return 0;
@@ -131,12 +134,59 @@ static int look(void *unused)
     return status;
 }
 
+static void set_looking(int now)
+{
+    pthread_mutex_lock(&gate);
+    looking = now;
+    if (now)
+        atomic_store(&queued, 0);
+    pthread_mutex_unlock(&gate);
+}
+
+/* Py_AddPendingCall queues first and signals afterwards, so a call may have begun before its signal came. */
+static void forget_late_signal(void)
+{
+    struct _ceval_state *state = &main_state->interp->ceval;
+    if (state->pending.first != state->pending.last)
+        return;
+    _Py_atomic_store_relaxed(&state->pending.calls_to_do, 0);
+    if (!_Py_atomic_load_relaxed(&state->gil_drop_request) && !state->pending.async_exc &&
+        !_Py_atomic_load_relaxed(&_PyRuntime.ceval.signals_pending))
+        _Py_atomic_store_relaxed(&state->eval_breaker, 0);
+}
+
+static int look(void *unused)
+{
+    set_looking(1); /* waits until whoever queued this call has signalled it */
+    forget_late_signal();
+    int status = look_now();
+    set_looking(0);
+    if (look_again) {
+        look_again = 0;
+        ask();
+    }
+    return status;
+}
+
+/* For Python code, which may run within `look`. */
+static void ask_afterwards(void)
+{
+    if (looking)
+        look_again = 1;
+    else
+        ask();
+}
+
 /* Py_AddPendingCall sets the eval breaker only when the main thread calls it (bpo-40010). It is set here while the main
    thread has the GIL; another thread could not clear it. When the main thread takes the GIL it sees the call anyway. */
 static void ask_for_look(void)
 {
-    ask();
-    if (_PyRuntimeState_GetThreadState(&_PyRuntime) == main_state)
+    pthread_mutex_lock(&gate);
+    int may = !looking;
+    if (may)
+        ask();
+    pthread_mutex_unlock(&gate);
+    if (may && _PyRuntimeState_GetThreadState(&_PyRuntime) == main_state)
         _Py_atomic_store_relaxed(&main_state->interp->ceval.eval_breaker, 1);
 }
 
@@ -189,6 +239,8 @@ static void *tick(void *unused)
 static void in_child(void)
 {
     pthread_mutex_init(&mutex, NULL);
+    pthread_mutex_init(&gate, NULL);
+    looking = 0;
     pthread_cond_init(&changed, NULL);
     pthread_cond_init(&stalled, NULL);
     atomic_store(&running, 0);
@@ -263,7 +315,7 @@ static PyObject *sampling_stop(PyObject *module, PyObject *unused)
 static PyObject *sampling_look_soon(PyObject *module, PyObject *unused)
 {
     insisting = 1;
-    ask();
+    ask_afterwards();
     Py_RETURN_NONE;
 }
 
@@ -275,7 +327,7 @@ static PyObject *sampling_chase(PyObject *module, PyObject *args)
         return NULL;
     Py_XSETREF(wanted, Py_NewRef(frame));
     looks_left = looks;
-    ask();
+    ask_afterwards();
     Py_RETURN_NONE;
 }
 
