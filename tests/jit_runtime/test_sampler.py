@@ -158,3 +158,17 @@ def test_a_period_is_shared() -> None:
 
 class Followed:
     """Something that a weak set can hold."""
+
+
+@pytest.mark.parametrize("start", ["cProfile.Profile().enable()", "sys.settrace(lambda *args: None)", "pass"])
+def test_a_profiler_or_tracer_does_not_stop_the_program(start: str) -> None:
+    program = (
+        "import cProfile, sys\nfrom lean_agentic.jit_runtime import tiered\n"
+        "from lean_agentic.kernel import function_from_source\n"
+        "source = 'def f(n):\\n    t = 0\\n    for i in range(n):\\n        for j in range(400):\\n"
+        "            t += i ^ j\\n    return t\\n'\n"
+        f"f = tiered(function_from_source(source))\n{start}\n"
+        "print([f(300) for _ in range(8)] == [f.__kernel_function__(300)] * 8)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90, check=False)
+    assert done.stdout == "True\n", done.stderr

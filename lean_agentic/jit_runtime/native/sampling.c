@@ -17,6 +17,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <time.h>
 
 enum { DEPTH = 64, LONGEST_IDLE = 10 };
@@ -185,6 +188,8 @@ static void ask_for_look(void)
     int may = !looking;
     if (may)
         ask();
+    else
+        atomic_store(&ticked, 0); /* the next tick asks */
     pthread_mutex_unlock(&gate);
     if (may && _PyRuntimeState_GetThreadState(&_PyRuntime) == main_state)
         _Py_atomic_store_relaxed(&main_state->interp->ceval.eval_breaker, 1);
@@ -213,6 +218,9 @@ static void sleep_once(int64_t *cpu)
 static void *tick(void *unused)
 {
     int64_t cpu = 0;
+#ifdef PR_SET_TIMERSLACK
+    prctl(PR_SET_TIMERSLACK, 1000); /* ns; 50,000 by default */
+#endif
     while (!atomic_load(&stop_request)) {
         pthread_mutex_lock(&mutex);
         while (!atomic_load(&active) && !atomic_load(&stop_request))
