@@ -4,10 +4,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-def configure(callback: Callable[[FrameType, bool], object], marker: type, period_ns: int, /) -> None:
+def configure(callback: Callable[[FrameType, bool, float], object], marker: type, period_ns: int, /) -> None:
     """Call back with the innermost frame when code whose last constant is of the marker type is on the stack.
 
-    The flag says that the frame was chased. What the callback raises is raised in the frame.
+    The flag says that the frame was chased, the number is milliseconds since the last look. What the callback raises is
+    raised in the frame.
     """
 
 def activate(flag: bool, /) -> None:
@@ -31,8 +32,8 @@ def classes(values: list[Any], /) -> set[type]:
 def is_at_backward_jump(frame: FrameType, /) -> bool:
     """Whether a frame has just jumped backward."""
 
-def missed() -> int:
-    """Ticks since the main thread last came to a point where it could be seen."""
+def news() -> None:
+    """Look often again: something may have to be decided soon."""
 
-def wait_stalled(ticks: int, /) -> int:
-    """Wait until so many ticks were missed; how many were, or -1 at the end of the process."""
+def wait_stalled(ticks: int, /) -> float:
+    """Wait until so many ticks were missed; milliseconds since the last look, negative at the end of the process."""

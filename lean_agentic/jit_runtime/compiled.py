@@ -41,6 +41,9 @@ class Owner(Protocol):
     def upgrade(self, compiled: Compiled, point: ExitPoint, locals: dict[str, Any]) -> Any:
         """At a POLL after `request_upgrade`: the procedure's result, or `_native.GO_ON`."""
 
+    def costly(self, compiled: Compiled) -> None:
+        """Told when lists take longer to come in and out than the work on them, again at each doubling."""
+
 
 class Alone:
     """Answers for compiled code that stands alone: plain calls of the user's function."""
@@ -62,6 +65,9 @@ class Alone:
     def upgrade(self, compiled: Compiled, point: ExitPoint, locals: dict[str, Any]) -> Any:
         """There is nothing better."""
         return _native.GO_ON
+
+    def costly(self, compiled: Compiled) -> None:
+        """Nobody decides."""
 
 
 @dataclass(eq=False)
@@ -147,6 +153,9 @@ class _Handler:
 
     def stale(self, arguments: tuple[Any, ...]) -> Any:
         return self._compiled.owner.stale(self._compiled, arguments)
+
+    def costly(self) -> None:
+        self._compiled.owner.costly(self._compiled)
 
     def on_exit(self, number: int, state: tuple[Any, ...]) -> Any:
         return self._answers[number](state)

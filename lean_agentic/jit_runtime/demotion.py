@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from lean_agentic.jit_runtime.backend import CompiledCode
     from lean_agentic.jit_runtime.tiered import TieredFunction
 
+WORTH = 1.2
+"""A version may cost so many times what CPython needs; samples of short calls are coarse."""
+HOPELESS = 30.0
+"""CPython is no more than about so many times slower than machine code."""
 MOST_RENEWALS = 4
 """How often the versions may be dropped because an outside value has changed."""
 
@@ -58,6 +62,19 @@ def misfit(function: TieredFunction, version: Version) -> None:
     version.misfits += 1
     if version.misfits >= function.config.deopt_threshold and version.misfits > version.calls:
         give_up(function, version, f"ints beyond 64 bits among the arguments, {version.misfits} times")
+
+
+def costly(function: TieredFunction, version: Version, compiled: CompiledCode) -> None:
+    """Taking the lists of the arguments apart costs more than the work on them: is CPython faster?"""
+    code = compiled.code
+    lists, work = code.conversion_ns / 1e6, code.native_ns / 1e6
+    is_slower = (lists + work) / code.calls > WORTH * version.cpython_ms > 0
+    if not version.given_up and (is_slower or lists > HOPELESS * work):
+        give_up(
+            function, version,
+            f"of {lists + work:.1f} ms in {code.calls} calls {lists:.1f} ms went into taking lists apart; "
+            f"CPython needs about {version.cpython_ms:.3f} ms a call",
+        )  # fmt: skip
 
 
 def _without_speculation(function: TieredFunction, version: Version) -> None:

@@ -17,6 +17,8 @@ from weakref import WeakMethod
 
 import numpy as np
 
+from lean_agentic.jit_runtime.sampler import sampler
+
 MOST_SHAPES = 16
 
 
@@ -61,9 +63,11 @@ class Profile:
         number = self._begun + 1
         if number == 1:  # nothing is decided yet, and a function that is called once should not pay for it
             self._piece, self._begun = repeat(None, 1), 1
+            sampler.expect_news()
             return self._piece
         self._piece = repeat(None, self._until_next(number))
         self._begun += operator.length_hint(self._piece)
+        sampler.expect_news()
         frame = sys._getframe(1)
         self._sampling = 1
         try:

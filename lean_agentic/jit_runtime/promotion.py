@@ -85,6 +85,8 @@ def compile_tier(function: TieredFunction, version: Version, tier: int, begun: f
     milliseconds = 1e3 * (time.perf_counter() - begun)
     function.runtime.costs.learn(tier, version.size, milliseconds)
     version.tiers[tier], version.compile_ms[tier] = made, milliseconds
+    if tier == 1:
+        version.cpython_ms = function.profile.spent_ms / max(1, function.profile.calls)
     function.profile.spent_ms = 0.0
     function.due = False
     outcome = f"{milliseconds:.1f} ms"

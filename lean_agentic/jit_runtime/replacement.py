@@ -17,6 +17,7 @@ from lean_agentic.jit_runtime.entering import Entry, LoopHeads, NoEntryError, en
 from lean_agentic.jit_runtime.errors import NotCompiledError
 from lean_agentic.jit_runtime.instrument import Transfer
 from lean_agentic.jit_runtime.profile import parameters
+from lean_agentic.jit_runtime.sampler import sampler
 from lean_agentic.jit_runtime.versions import observed
 from lean_agentic.kernel.continuation import continuation
 from lean_agentic.kernel.errors import UnsupportedError
@@ -109,8 +110,9 @@ class Replacement:
         """
         self._seen.attempts += 1
         try:
-            version, point = self._point(frame)
-            compiled = self._continuation(version, version.kernel, point.statement, point.values, 1)
+            with sampler.paused():
+                version, point = self._point(frame)
+                compiled = self._continuation(version, version.kernel, point.statement, point.values, 1)
         except (NoEntryError, UnsupportedError, NotCompiledError) as error:
             self.last_obstacle = str(error)
             return

@@ -55,6 +55,11 @@ class Sampler:
         self._open.add(function)
         self._watch_calls()
 
+    def expect_news(self) -> None:
+        """A function is called for the first time, say, or has been promoted: look often for a while."""
+        if self._open:
+            _sampling.news()
+
     def forget(self, function: object) -> None:
         """There is nothing left to learn about a function."""
         self._open.discard(function)
@@ -77,7 +82,7 @@ class Sampler:
         finally:
             self._pauses -= here
 
-    def _look(self, frame: FrameType, chased: bool) -> None:
+    def _look(self, frame: FrameType, chased: bool, milliseconds: float) -> None:
         if self._pauses:
             return
         if chased:
@@ -85,7 +90,6 @@ class Sampler:
                 owner.arrived(frame)
             return
         self.samples += 1
-        milliseconds = self.period_ms * (1 + _sampling.missed())
         seen, replaceable = set(), None
         for each in tiered_frames(frame):
             site = site_of(each)
@@ -99,20 +103,20 @@ class Sampler:
         if replaceable is not None:
             _sampling.chase(replaceable, site_of(replaceable).owner.looks())
         elif self.samples % OTHERS == 0:
-            self._look_at_others(threading.get_ident(), OTHERS * self.period_ms)
+            self._look_at_others(threading.get_ident(), OTHERS * milliseconds)
 
     def _watch(self) -> None:
         """Runs in a thread: when the main thread gives no chance to look, look from here."""
         while True:
-            missed = _sampling.wait_stalled(STALL_TICKS)
-            if missed < 0:
+            milliseconds = _sampling.wait_stalled(STALL_TICKS)
+            if milliseconds < 0:
                 return
-            self._look_at_others(threading.get_ident(), missed * self.period_ms)
+            self._look_at_others(threading.get_ident(), milliseconds)
 
     def _look_at_others(self, this: int, milliseconds: float) -> None:
         """Tell the innermost tiered function of each thread but this one that it is running."""
         for thread, innermost in sys._current_frames().items():
-            if thread == this:
+            if thread == this or (self._pauses and thread == threading.main_thread().ident):
                 continue
             for frame in tiered_frames(innermost):
                 owner = site_of(frame).owner

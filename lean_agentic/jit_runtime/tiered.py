@@ -241,6 +241,7 @@ class TieredFunction:
             if self.blocked is None and version in self.versions and not version.given_up:
                 tier = version.tier
                 self.switch.to(self._timed(version.code, lambda: tier), Site(version, tier))
+        sampler.expect_news()
 
     def block(self, refusal: Refusal) -> None:
         """Stay in CPython for good, with the user's own bytecode."""
@@ -268,6 +269,10 @@ class TieredFunction:
     def failed(self, version: Version, compiled: CompiledCode, line: int, reason: str) -> None:
         """A speculation of compiled code failed."""
         demotion.failed(self, version, compiled, line, reason)
+
+    def costly(self, version: Version, compiled: CompiledCode) -> None:
+        """Lists take compiled code longer to come in and out than the work on them."""
+        demotion.costly(self, version, compiled)
 
     def upgrade(self, version: Version, compiled: CompiledCode, point: ExitPoint, locals: dict[str, Any]) -> Any:
         """A running call could go on in better code."""

@@ -55,6 +55,8 @@ class Version:
     """Calls with the right types but an int that has no machine form."""
     raised: int = 0
     """Exits whose exception went on to the caller, which is no failure."""
+    cpython_ms: float = 0.0
+    """Time of a call before there was compiled code, as far as samples tell."""
     speculate: bool = True
     given_up: str = ""
     earlier_calls: int = 0
@@ -121,6 +123,11 @@ class Version:
         _, statement = compiled.kernel.statements[point.statement]
         self.leaves[statement.line, point.reason] += 1
         self.function.failed(self, compiled, statement.line, point.reason)
+
+    def costly(self, compiled: CompiledCode) -> None:
+        """Lists take longer to come in and out than the work on them."""
+        if compiled.kernel.resumes is None:
+            self.function.costly(self, compiled)
 
     def upgrade(self, compiled: CompiledCode, point: ExitPoint, locals: dict[str, Any]) -> Any:
         """A call is under way in lower code than there is; its result if it can go on in better code."""

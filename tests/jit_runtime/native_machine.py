@@ -99,11 +99,15 @@ class Recorder:
         self.answers = answers
         self.exits: list[tuple[int, tuple[Any, ...]]] = []
         self.mismatches: list[tuple[Any, ...]] = []
+        self.reviews = 0
         self.stales: list[tuple[Any, ...]] = []
 
     def mismatch(self, arguments: tuple[Any, ...]) -> Any:
         self.mismatches.append(arguments)
         return "mismatch"
+
+    def costly(self) -> None:
+        self.reviews += 1
 
     def stale(self, arguments: tuple[Any, ...]) -> Any:
         self.stales.append(arguments)

@@ -106,7 +106,7 @@ def test_an_exception_behind_a_transfer_is_cleaned_and_raised() -> None:
     assert sys.exc_info() == (None, None, None)
 
 
-def chase_then_raise(frame: Any, chased: bool) -> None:
+def chase_then_raise(frame: Any, chased: bool, milliseconds: float) -> None:
     if chased:
         raise Transfer
     _sampling.chase(frame, 10**6)

@@ -63,7 +63,7 @@ def test_all_tiered_frames_are_told_once() -> None:
 
 def sampler_looks() -> None:
     sampler.period_ms = sampler.period_ms or 1.0
-    sampler._look(sys._getframe(), False)
+    sampler._look(sys._getframe(), False, 1.0)
 
 
 def test_nothing_is_counted_while_paused() -> None:
@@ -87,7 +87,7 @@ def test_frames_are_found_innermost_first() -> None:
 def test_the_stack_of_a_frame_holds_its_iterators() -> None:
     seen: list[Any] = []
 
-    def callback(frame: FrameType, chased: bool) -> None:
+    def callback(frame: FrameType, chased: bool, milliseconds: float) -> None:
         if chased:
             seen.append([each.__length_hint__() for each in _sampling.stack(frame, 2)])
         else:
@@ -109,16 +109,44 @@ def test_wrong_uses_are_refused() -> None:
 
 def test_the_ticker_sees_a_loop() -> None:
     seen = threading.Event()
-    _sampling.configure(lambda frame, chased: seen.set(), Site, 100_000)
+    _sampling.configure(lambda frame, chased, milliseconds: seen.set(), Site, 100_000)
     _sampling.activate(True)
     function = marked("def f(e):\n    while not e.is_set():\n        pass", Owner())
     function(seen)  # ends when it has been seen
     assert seen.is_set()
 
 
+def test_looks_that_take_long_do_not_stop_the_ticker() -> None:
+    looks: list[int] = []
+    enough = threading.Event()
+
+    def callback(frame: FrameType, chased: bool, milliseconds: float) -> None:
+        until = time.perf_counter() + 0.005  # many ticks
+        while time.perf_counter() < until:
+            pass
+        looks.append(1)
+        if len(looks) == 3:
+            enough.set()
+
+    _sampling.configure(callback, Site, 100_000)
+    _sampling.activate(True)
+    marked("def f(e):\n    while not e.is_set():\n        pass", Owner())(enough)
+    assert len(looks) == 3
+
+
+def test_news_wake_the_ticker() -> None:
+    seen = threading.Event()
+    _sampling.configure(lambda frame, chased, milliseconds: seen.set(), Site, 100_000)
+    _sampling.activate(True)
+    sampler.expect_news()
+    _sampling.news()
+    marked("def f(e):\n    while not e.is_set():\n        pass", Owner())(seen)
+    assert seen.is_set()
+
+
 def test_unmarked_code_is_not_looked_at() -> None:
     seen: list[Any] = []
-    _sampling.configure(lambda frame, chased: seen.append(frame), Site, 100_000)
+    _sampling.configure(lambda frame, chased, milliseconds: seen.append(frame), Site, 100_000)
     _sampling.activate(True)
     until = time.perf_counter() + 0.02
     while time.perf_counter() < until:

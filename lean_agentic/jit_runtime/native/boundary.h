@@ -237,7 +237,7 @@ struct CodeObject {
     Guards *guards;
     LayoutPool pool;
     PyObject *handler, *owner, *name;
-    long long calls, exits_taken, conversion_ns, native_ns;
+    long long calls, exits_taken, conversion_ns, native_ns, review_at;
 };
 PyObject *code_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords);
 extern PyTypeObject CodeType;
@@ -293,7 +293,7 @@ int64_t lean_int_isqrt(int64_t n);
 
 /* ---- module.c ---- */
 
-extern PyObject *UNBOUND, *MISSING, *GO_ON, *name_on_exit, *name_stale, *name_mismatch;
+extern PyObject *UNBOUND, *MISSING, *GO_ON, *name_on_exit, *name_stale, *name_mismatch, *name_costly;
 
 /* ---- Small things that have to be inline ---- */
 

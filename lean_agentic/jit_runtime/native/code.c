@@ -95,6 +95,17 @@ static void account(Context *ctx, const int64_t at[4]) {
     }
 }
 
+#define FIRST_REVIEW_NS 1000000
+
+/* Lists take longer to come in and out than the work on them: whether that is worth it is for the handler to say. It is
+ * asked again each time that the cost has doubled. */
+static void review(CodeObject *self) {
+    self->review_at = 2 * self->conversion_ns;
+    PyObject *answer = PyObject_CallMethodNoArgs(self->handler, name_costly);
+    if (answer == NULL) PyErr_WriteUnraisable(self->handler);
+    Py_XDECREF(answer);
+}
+
 static inline void context_begin(Context *ctx, CodeObject *self, ThreadRecord *thread) {
     ctx->poll_word = &thread->poll;
     ctx->stack_limit = thread->stack_limit;
@@ -144,6 +155,9 @@ static __attribute__((noinline)) PyObject *call(CodeObject *self, ThreadRecord *
     if (answer == FITS) {
         if (self->has_lists) at[3] = now_ns();
         account(&ctx, at);
+        if (UNLIKELY(self->conversion_ns > 2 * self->native_ns && self->conversion_ns > FIRST_REVIEW_NS) &&
+            self->conversion_ns > self->review_at && result != NULL)
+            review(self);
     } else if (answer == MISMATCH) {
         result = hand_over(self, name_mismatch, args, self->parameter_count);
     }

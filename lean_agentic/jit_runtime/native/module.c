@@ -2,7 +2,7 @@
 #define LEAN_IMPORTS_NUMPY
 #include "boundary.h"
 
-PyObject *UNBOUND, *MISSING, *GO_ON, *name_on_exit, *name_stale, *name_mismatch;
+PyObject *UNBOUND, *MISSING, *GO_ON, *name_on_exit, *name_stale, *name_mismatch, *name_costly;
 
 /* ---- Values that stand for themselves ---- */
 
@@ -75,7 +75,8 @@ static int fill(PyObject *module) {
            (MISSING = add_sentinel(module, "MISSING")) == NULL || (GO_ON = add_sentinel(module, "GO_ON")) == NULL ||
            (name_on_exit = PyUnicode_InternFromString("on_exit")) == NULL ||
            (name_stale = PyUnicode_InternFromString("stale")) == NULL ||
-           (name_mismatch = PyUnicode_InternFromString("mismatch")) == NULL || PyModule_AddType(module, &CodeType) ||
+           (name_mismatch = PyUnicode_InternFromString("mismatch")) == NULL ||
+           (name_costly = PyUnicode_InternFromString("costly")) == NULL || PyModule_AddType(module, &CodeType) ||
            PyModule_AddType(module, &CodeMemoryType) || add_runtime_names(module) || numeric_prepare() || blocks_prepare() || ticker_prepare();
 }
 

@@ -22,7 +22,7 @@
 #endif
 #include <time.h>
 
-enum { DEPTH = 64, LONGEST_IDLE = 10 };
+enum { DEPTH = 64, LONGEST_IDLE = 10, IDLE_WINDOW = 16, LIVELY_TICKS = 32, CALM_TICKS = 128 };
 
 static PyObject *callback, *marker, *wanted;
 static long looks_left;
@@ -32,12 +32,13 @@ static atomic_int active, running, queued, ticked, missed, stop_request;
    is queued that cannot run, and none can within another one: so nothing is queued meanwhile. */
 static int looking, look_again;
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER; /* of `looking` together with `queued` */
-static atomic_llong period_ns = 1000000;
+static atomic_llong period_ns = 1000000, unseen_ns; /* unseen: time since the last look */
+static atomic_int quiet_ticks; /* since the last news */
 static atomic_int back_off = 1;
 static pthread_t thread;
 static PyThreadState *main_state;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER, stalled = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t changed, stalled;
 static int stall_ticks;
 
 static int64_t clock_now(clockid_t clock)
@@ -75,9 +76,10 @@ static int is_at_backward_jump(_PyInterpreterFrame *frame)
     return 0;
 }
 
-static int call_back(PyObject *frame, int chased)
+static int call_back(PyObject *frame, int chased, int64_t nanoseconds)
 {
-    PyObject *answer = PyObject_CallFunction(callback, "Oi", frame, chased);
+    PyObject *answer = PyObject_CallFunction(callback, "Oid", frame, chased, nanoseconds / 1e6);
+    atomic_store(&unseen_ns, 0); /* what the callback took is nobody's time */
     Py_XDECREF(answer);
     return answer ? 0 : -1;
 }
@@ -100,7 +102,7 @@ static int chase_on(_PyInterpreterFrame *innermost)
     if ((PyObject *)innermost->frame_obj == wanted && is_at_backward_jump(innermost)) {
         PyObject *frame = wanted;
         wanted = NULL;
-        int status = call_back(frame, 1);
+        int status = call_back(frame, 1, 0);
         Py_DECREF(frame);
         return status;
     }
@@ -129,10 +131,11 @@ static int look_now(void)
     if (!is_tick && !insisting)
         return 0;
     insisting = 0;
+    int64_t passed = atomic_exchange(&unseen_ns, 0);
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
     if (!frame)
         return 0;
-    int status = call_back((PyObject *)frame, 0);
+    int status = call_back((PyObject *)frame, 0, passed);
     Py_DECREF(frame);
     return status;
 }
@@ -203,21 +206,51 @@ static PyThreadState *find_main_state(void)
     return state;
 }
 
-/* An idle process is woken less often, by up to LONGEST_IDLE times. */
-static void sleep_once(int64_t *cpu)
+/* As long as nothing is new, looks get rarer: they cost 20 to 40 us each in a virtual machine. An idle process is woken
+   less often still. */
+static int64_t next_wait(void)
 {
-    int64_t wait = atomic_load(&period_ns) * atomic_load(&back_off);
-    struct timespec time = {wait / 1000000000, wait % 1000000000};
-    nanosleep(&time, NULL);
-    int64_t used = clock_now(CLOCK_PROCESS_CPUTIME_ID);
-    int idle = (used - *cpu) * 10 < wait, factor = atomic_load(&back_off);
+    int quiet = atomic_fetch_add(&quiet_ticks, 1);
+    int pace = quiet < LIVELY_TICKS ? 1 : quiet < CALM_TICKS ? 2 : 4;
+    return atomic_load(&period_ns) * pace * atomic_load(&back_off);
+}
+
+/* The processor time of the process over some ticks: its clock may be coarse. */
+static void notice_idleness(void)
+{
+    static int64_t ticks, begun, used_before;
+    if (++ticks % IDLE_WINDOW)
+        return;
+    int64_t now = clock_now(CLOCK_MONOTONIC), used = clock_now(CLOCK_PROCESS_CPUTIME_ID);
+    int idle = (used - used_before) * 10 < now - begun, factor = atomic_load(&back_off);
     atomic_store(&back_off, !idle ? 1 : factor < LONGEST_IDLE ? factor + 1 : factor);
-    *cpu = used;
+    begun = now;
+    used_before = used;
+}
+
+static void sleep_once(void)
+{
+    int64_t begun = clock_now(CLOCK_MONOTONIC), until = begun + next_wait();
+    struct timespec time = {until / 1000000000, until % 1000000000};
+    pthread_mutex_lock(&mutex);
+    pthread_cond_timedwait(&changed, &mutex, &time);
+    pthread_mutex_unlock(&mutex);
+    atomic_fetch_add(&unseen_ns, clock_now(CLOCK_MONOTONIC) - begun);
+    notice_idleness();
+}
+
+static void init_conditions(void)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&changed, &attributes);
+    pthread_cond_init(&stalled, NULL);
+    pthread_condattr_destroy(&attributes);
 }
 
 static void *tick(void *unused)
 {
-    int64_t cpu = 0;
 #ifdef PR_SET_TIMERSLACK
     prctl(PR_SET_TIMERSLACK, 1000); /* ns; 50,000 by default */
 #endif
@@ -226,7 +259,7 @@ static void *tick(void *unused)
         while (!atomic_load(&active) && !atomic_load(&stop_request))
             pthread_cond_wait(&changed, &mutex);
         pthread_mutex_unlock(&mutex);
-        sleep_once(&cpu);
+        sleep_once();
         if (!atomic_load(&active) || atomic_load(&stop_request))
             continue;
         if (atomic_exchange(&ticked, 1)) {
@@ -249,8 +282,7 @@ static void in_child(void)
     pthread_mutex_init(&mutex, NULL);
     pthread_mutex_init(&gate, NULL);
     looking = 0;
-    pthread_cond_init(&changed, NULL);
-    pthread_cond_init(&stalled, NULL);
+    init_conditions();
     atomic_store(&running, 0);
     atomic_store(&ticked, 0);
     atomic_store(&queued, 0);
@@ -291,6 +323,13 @@ static PyObject *sampling_configure(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static void wake(void)
+{
+    atomic_store(&back_off, 1);
+    atomic_store(&quiet_ticks, 0);
+    pthread_cond_signal(&changed);
+}
+
 static PyObject *sampling_activate(PyObject *module, PyObject *flag)
 {
     int wanted_state = PyObject_IsTrue(flag);
@@ -298,8 +337,17 @@ static PyObject *sampling_activate(PyObject *module, PyObject *flag)
         return NULL;
     pthread_mutex_lock(&mutex);
     atomic_store(&active, wanted_state);
-    atomic_store(&back_off, 1);
-    pthread_cond_signal(&changed);
+    wake();
+    pthread_mutex_unlock(&mutex);
+    Py_RETURN_NONE;
+}
+
+static PyObject *sampling_news(PyObject *module, PyObject *unused)
+{
+    if (atomic_exchange(&quiet_ticks, 0) < LIVELY_TICKS && atomic_load(&back_off) == 1)
+        Py_RETURN_NONE;
+    pthread_mutex_lock(&mutex);
+    wake();
     pthread_mutex_unlock(&mutex);
     Py_RETURN_NONE;
 }
@@ -386,14 +434,10 @@ static PyObject *sampling_is_at_backward_jump(PyObject *module, PyObject *frame)
     return PyBool_FromLong(is_at_backward_jump(((PyFrameObject *)frame)->f_frame));
 }
 
-static PyObject *sampling_missed(PyObject *module, PyObject *unused)
-{
-    return PyLong_FromLong(atomic_load(&missed));
-}
-
 static PyObject *sampling_wait_stalled(PyObject *module, PyObject *limit)
 {
-    int wanted_ticks = (int)PyLong_AsLong(limit), seen = -1;
+    int wanted_ticks = (int)PyLong_AsLong(limit);
+    int64_t passed = -1000000;
     if (PyErr_Occurred())
         return NULL;
     Py_BEGIN_ALLOW_THREADS
@@ -401,10 +445,12 @@ static PyObject *sampling_wait_stalled(PyObject *module, PyObject *limit)
     stall_ticks = wanted_ticks;
     pthread_cond_wait(&stalled, &mutex);
     pthread_mutex_unlock(&mutex);
-    if (!atomic_load(&stop_request))
-        seen = atomic_exchange(&missed, 0);
+    if (!atomic_load(&stop_request)) {
+        passed = atomic_exchange(&unseen_ns, 0);
+        atomic_store(&missed, 0);
+    }
     Py_END_ALLOW_THREADS
-    return PyLong_FromLong(seen);
+    return PyFloat_FromDouble(passed / 1e6);
 }
 
 static PyMethodDef methods[] = {
@@ -416,9 +462,9 @@ static PyMethodDef methods[] = {
     {"stack", sampling_stack, METH_VARARGS, "stack(frame, count): the lowest values of a running frame's stack"},
     {"is_at_backward_jump", sampling_is_at_backward_jump, METH_O, "Whether a frame has just jumped backward."},
     {"wait_stalled", sampling_wait_stalled, METH_O,
-     "wait_stalled(n): wait until n ticks were missed; how many were since, or -1 at the end"},
+     "wait_stalled(n): wait until n ticks were missed; milliseconds since the last look, negative at the end"},
     {"classes", sampling_classes, METH_O, "classes(list): the classes of its elements"},
-    {"missed", sampling_missed, METH_NOARGS, "Ticks since the main thread last came to a point where it could be seen."},
+    {"news", sampling_news, METH_NOARGS, "Look often again: something may have to be decided soon."},
     {NULL},
 };
 
@@ -426,6 +472,7 @@ static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_sampling", NULL
 
 PyMODINIT_FUNC PyInit__sampling(void)
 {
+    init_conditions();
     pthread_atfork(NULL, NULL, in_child);
     return PyModule_Create(&definition);
 }
