@@ -75,8 +75,16 @@ class Code:
     def __call__(self, *arguments: Any) -> Any: ...
     def request_upgrade(self) -> None:
         """Have the handler called at polls of running calls, until one answers `GO_ON`."""
+    def set_next(self, code: Code | None, /) -> None:
+        """Set the code that is tried when the argument types are not this one's; None asks the handler.
+
+        Raises ValueError if the codes would follow each other in a ring.
+        """
     def set_guards(self, guards: Sequence[tuple[Any, ...]], /) -> None:
         """Replace the guards."""
+    release_gil: bool
+    """Whether calls let the GIL go at once (False at first: calls let it go when they turn out to be long). It costs
+    about 0.1 us. Code that takes or gives lists keeps the GIL until then all the same."""
     @property
     def name(self) -> str:
         """Name of the function."""

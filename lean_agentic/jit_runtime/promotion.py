@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lean_agentic.jit_runtime import demotion
+from lean_agentic.jit_runtime.demotion import Refusal
 from lean_agentic.jit_runtime.errors import NotCompiledError
 from lean_agentic.jit_runtime.guards import native_guards
 from lean_agentic.jit_runtime.policy import LAST_TIER, is_due
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from lean_agentic.jit_runtime.backend import CompiledCode
     from lean_agentic.jit_runtime.tiered import TieredFunction
 
+LEAST_CALL_MS, MANY_CALLS = 0.0004, 2_000
+"""Functions without loops and calls are left to CPython when after so many calls one takes less than this."""
+
 
 def consider_first(function: TieredFunction) -> None:
     """Decide whether tier 1 has been paid for."""
@@ -33,7 +37,9 @@ def consider_first(function: TieredFunction) -> None:
     profile = function.profile
     if not is_due(function.config, 1, spent_ms=profile.spent_ms, calls=profile.calls, cost_ms=cost):
         return
-    if function.runtime.is_ready(1):
+    if function.is_straight and profile.calls > MANY_CALLS and profile.spent_ms < LEAST_CALL_MS * profile.calls:
+        function.block(Refusal("its calls are so short that calling machine code would take as long"))
+    elif function.runtime.is_ready(1):
         function.expect_version()
 
 

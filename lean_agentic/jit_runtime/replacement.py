@@ -7,6 +7,7 @@ continuation (Hölzle and Ungar, OOPSLA 1994, and Fink and Qian, CGO 2003, descr
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from lean_agentic.jit_runtime.argument_types import type_of
 from lean_agentic.jit_runtime.entering import Entry, LoopHeads, NoEntryError, entry
 from lean_agentic.jit_runtime.errors import NotCompiledError
 from lean_agentic.jit_runtime.instrument import Transfer
+from lean_agentic.jit_runtime.policy import MOVE
 from lean_agentic.jit_runtime.profile import parameters
 from lean_agentic.jit_runtime.sampler import sampler
 from lean_agentic.jit_runtime.versions import observed
@@ -32,9 +34,9 @@ if TYPE_CHECKING:
     from lean_agentic.jit_runtime.versions import ContinuationKey, Version
 
 _MOST_ATTEMPTS = 50
-_FEWEST_LOOKS = 3200
-_LOOKS_PER_MS = 2500
-"""At 20 ns a look, a twentieth of the time."""
+_FEWEST_LOOKS = 960
+_LOOKS_PER_MS = 500
+"""At 100 ns a look, a twentieth of the time."""
 _SHARE = 0.5
 """Share of a compile's cost after which a call is moved: what has run long mostly runs as long again, and what is
 lowered for the move serves later calls as well."""
@@ -50,6 +52,8 @@ class _Seen:
     milliseconds: float = 0.0
     sightings: int = 1
     attempts: int = 0
+    next_chase: float = 0.0
+    """Milliseconds before which no point to enter at is looked for again."""
 
 
 _transfers: dict[int, tuple[Replacement, Version, CompiledCode, list[Any]]] = {}
@@ -72,6 +76,7 @@ class Replacement:
         self._awaiting: set[CompiledCode] = set()
         """Code whose running call waits for a continuation that is being compiled."""
         self._heads: LoopHeads | None = None
+        self._compiled = 0
         self.entries = 0
         """Calls that were moved from CPython."""
         self.upgrades = 0
@@ -92,16 +97,20 @@ class Replacement:
         function, seen = self._function, self._seen
         if not function.config.on_stack_replacement or seen.frame != id(frame) or seen.attempts >= _MOST_ATTEMPTS:
             return False
+        if seen.milliseconds < seen.next_chase:
+            return False
         if any(version.continuations for version in function.versions):  # probably nothing has to be compiled
             return True
         if seen.sightings < 2 and function.config.patience:
             return False
-        cost = _SHARE * function.runtime.costs.estimate(1, function.size)
+        cost = _SHARE * function.runtime.costs.estimate(MOVE, function.size)
         return seen.milliseconds >= function.config.patience * cost and function.runtime.is_ready(1)
 
     def looks(self) -> int:
-        """Looks for a point to enter at, until the next sample: they may take a small share of the call's time."""
-        return _FEWEST_LOOKS + int(_LOOKS_PER_MS * self._seen.milliseconds)
+        """Looks for a point to enter at. They take a small share of the call's time, and the more at once the longer it
+        runs, because in a loop that calls others such points may be rare."""
+        self._seen.next_chase = 2 * self._seen.milliseconds
+        return max(_FEWEST_LOOKS, int(_LOOKS_PER_MS * self._seen.milliseconds))
 
     def enter(self, frame: FrameType) -> None:
         """Move the call in a frame that stands at a backward jump, by raising `Transfer` in it.
@@ -109,6 +118,7 @@ class Replacement:
         Returns normally when this point cannot be entered.
         """
         self._seen.attempts += 1
+        begun, known = time.perf_counter(), self._compiled
         try:
             with sampler.paused():
                 version, point = self._point(frame)
@@ -124,7 +134,9 @@ class Replacement:
         values = [point.values[parameter.name] for parameter in compiled.kernel.entry.parameters]
         _transfers[threading.get_ident()] = (self, version, compiled, values)
         self.entries += 1
-        self._function.moved()
+        if self._compiled > known:
+            self._function.runtime.costs.learn(MOVE, version.size, 1e3 * (time.perf_counter() - begun))
+            self._function.moved()
         self._function.profile.note_trips(point.line, point.trips)
         self._function.event(
             "osr", action=f"enter tier {compiled.tier}", outcome=f"line {point.line}", cost=compiled.compile_ms,
@@ -161,6 +173,7 @@ class Replacement:
             rest = continuation(kernel, statement, types=types)
             made = promotion.compile_kernel(self._function, version, rest, tier, observed(values))
             version.continuations[key] = made
+            self._compiled += 1
         return version.continuations[key]
 
     def run(self, version: Version, arguments: Sequence[Any]) -> Any:

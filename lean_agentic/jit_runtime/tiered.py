@@ -12,6 +12,7 @@ import dis
 import threading
 from collections.abc import Callable
 from functools import cached_property
+from itertools import pairwise
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,6 @@ class TieredFunction:
         self.profile = Profile((self.config.baseline_threshold,), self._at_sample, self._renew_counter)
         self.timeline = Timeline() if self.config.record_timeline else None
         self._making = False
-        self._strays = 0
         self._rejections = 0
         self.switch = Switch(function)
         function.__dict__["__kernel_function__"] = self.switch.original
@@ -98,7 +98,9 @@ class TieredFunction:
 
     @property
     def size(self) -> int:
-        """About how many kernel statements the function has."""
+        """How many kernel statements the function has; before it is lowered, about how many."""
+        if self.versions:
+            return self.versions[0].size
         return max(2, len(self.switch.original.__code__.co_code) // _BYTES_PER_STATEMENT)
 
     @cached_property
@@ -106,6 +108,12 @@ class TieredFunction:
         """Whether no parameter is ever assigned."""
         stored = {each.argval for each in dis.get_instructions(self.switch.original.__code__) if "STORE" in each.opname}
         return stored.isdisjoint(self.switch.parameters)
+
+    @cached_property
+    def is_straight(self) -> bool:
+        """Whether the function has neither loops nor calls."""
+        names = {each.opname for each in dis.get_instructions(self.switch.original.__code__)}
+        return not any("BACKWARD" in name or "CALL" in name for name in names)
 
     # What the sampler and the profile tell
 
@@ -151,17 +159,14 @@ class TieredFunction:
         return self.switch.interpreted(*arguments) if version is None else self.replacement.run(version, arguments)
 
     def mismatch(self, version: Version, arguments: tuple[Any, ...]) -> Any:
-        """A call whose types are not the version's."""
+        """A call that no version took: their codes try each other before they ask."""
+        tried = [each for each in self.versions if each.tiers]
         found = self._version(arguments)
-        if found is version:  # the same types, but an int that needs more than 64 bits
-            demotion.misfit(self, version)
-            return self.switch.interpreted(*arguments)
-        if found is None:
-            return self.switch.interpreted(*arguments)
-        self._strays += 1
-        if self._strays % _CALLS_BEFORE_SWITCH == 0:
-            self.install(found)
-        return found.code(*arguments)
+        if found is not None and found not in tried:
+            return found.code(*arguments)
+        if found is not None:  # the same types, but an int that needs more than 64 bits
+            demotion.misfit(self, found)
+        return self.switch.interpreted(*arguments)
 
     def stale(self, version: Version, arguments: tuple[Any, ...]) -> Any:
         """A call for which an outside value that was compiled in may have changed."""
@@ -240,8 +245,18 @@ class TieredFunction:
         with self.lock:
             if self.blocked is None and version in self.versions and not version.given_up:
                 tier = version.tier
+                self._chain(version)
                 self.switch.to(self._timed(version.code, lambda: tier), Site(version, tier))
         sampler.expect_news()
+
+    def _chain(self, first: Version) -> None:
+        """Let a call whose types are not the first version's try the others without a detour through Python."""
+        others = [each for each in self.versions if each is not first and each.tiers and not each.given_up]
+        codes = [each.code for each in (first, *others)]
+        for code in codes:
+            code.set_next(None)
+        for code, after in pairwise(codes):
+            code.set_next(after)
 
     def block(self, refusal: Refusal) -> None:
         """Stay in CPython for good, with the user's own bytecode."""

@@ -19,7 +19,8 @@ from lean_agentic.jit_runtime.runtime_functions import ONE_ARGUMENT, RUNTIME_FUN
 
 LIBM = ctypes.CDLL("libm.so.6")
 FORMATS = {
-    "i8": "<b", "i16": "<h", "i32": "<i", "i64": "<q", "n64": "<q", "u8": "<B", "u16": "<H", "u32": "<I", "f32": "<f", "f64": "<d",
+    "i8": "<b", "i16": "<h", "i32": "<i", "i64": "<q", "n64": "<q", "u8": "<B", "u16": "<H",
+    "u32": "<I", "f32": "<f", "f64": "<d",
 }  # fmt: skip
 MASK = 2**64 - 1
 

@@ -41,6 +41,9 @@ class StubCode:
     def request_upgrade(self) -> None:
         self.upgrade_requests += 1
 
+    def set_next(self, code: object) -> None:
+        """Calls of other types always ask the owner."""
+
     def set_guards(self, guards: list[Any]) -> None:
         self.guards = guards
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lean_agentic.jit_runtime import explain, promotion, tiers_of
+from lean_agentic.jit_runtime import demotion, explain, promotion, tiers_of
 from lean_agentic.kernel import function_from_source
 from tests.jit_runtime.stub_backend import StubBackend, stub_runtime
 from tests.jit_runtime.tier_one import leave, promoted
@@ -94,3 +94,28 @@ def test_ints_without_machine_form_give_the_version_up() -> None:
         state.mismatch(version, (3,))
     assert "beyond 64 bits" in version.given_up
     assert function(4) == 6
+
+
+class Costs:
+    """Compiled code with given times in nanoseconds."""
+
+    def __init__(self, conversion: int, native: int, calls: int) -> None:
+        self.code = self
+        self.conversion_ns, self.native_ns, self.calls = conversion, native, calls
+
+
+@pytest.mark.parametrize(
+    ("costs", "cpython_ms", "given_up"),
+    [
+        (Costs(8_000_000, 1_000, 1), 0.02, True),  # a few elements of a long list
+        (Costs(8_000_000, 1_000, 1), 0.0, True),  # the same, nothing known of CPython
+        (Costs(1_000_000, 150_000, 1), 3.0, False),  # every element once: still faster than CPython
+        (Costs(1_000_000, 450_000, 1), 1.0, True),
+    ],
+)
+def test_lists_that_cost_more_than_they_bring(costs: Any, cpython_ms: float, given_up: bool) -> None:
+    function, state, version, _ = promoted()
+    version.cpython_ms = cpython_ms
+    demotion.costly(state, version, costs)
+    assert bool(version.given_up) is given_up
+    assert ("taking lists apart" in explain(function).why_not_higher) is given_up

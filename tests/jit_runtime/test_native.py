@@ -471,3 +471,23 @@ def test_mapped_code_runs_and_is_not_writable() -> None:
 def test_sentinels_and_names() -> None:
     assert repr(_native.UNBOUND) == "UNBOUND"
     assert set(_native.runtime_addresses()) == set(_native.RUNTIME_NAMES)
+
+
+def test_codes_that_follow_each_other_take_each_others_calls() -> None:
+    first, second = (code(identity(1), [each], each) for each in (INT, FLOAT))
+    first.set_next(second)
+    assert (first(3), first(2.5)) == (3, 2.5)
+    with pytest.raises(ValueError, match="ring"):
+        second.set_next(first)
+    with pytest.raises(TypeError, match="Code or None"):
+        first.set_next(3)  # type: ignore[arg-type]
+
+
+def test_lists_that_cost_more_than_the_work_are_reviewed() -> None:
+    handler = Recorder()
+    compiled = code(identity(1), [list_of(FLOAT)], NONE, handler=handler)
+    numbers = [0.5] * 300_000
+    for _ in range(40):
+        compiled(numbers)
+    # Asked at each doubling of the cost, so seldom.
+    assert 1 <= handler.reviews < 12

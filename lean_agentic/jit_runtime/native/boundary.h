@@ -231,12 +231,14 @@ struct CodeObject {
     Entry entry;
     int parameter_count, in_slots, out_slots, exit_count, list_count;
     char polls, has_lists, upgrade;
+    char release_gil;    /* let the GIL go at once, not only when a call turns out to be long */
     Layout **parameters, **lists;
     Layout *result;
     ExitPoint *exits;
     Guards *guards;
     LayoutPool pool;
     PyObject *handler, *owner, *name;
+    PyObject *next;      /* code of the same function for other argument types, or NULL */
     long long calls, exits_taken, conversion_ns, native_ns, review_at;
 };
 PyObject *code_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords);
@@ -251,6 +253,11 @@ int64_t lean_recursion_error(Context *ctx);
 void *set_memory_error(Context *ctx);
 int python_begin(void);
 void python_end(int state);
+
+static inline void gil_release(Context *ctx) {
+    ctx->thread->released = ctx;
+    ctx->released = PyEval_SaveThread();
+}
 
 static inline void gil_take(Context *ctx) {
     if (UNLIKELY(ctx->released != NULL)) {

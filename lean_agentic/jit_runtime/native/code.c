@@ -78,6 +78,8 @@ static inline int32_t run(Context *ctx, const Slot *in, Slot *out) {
         thread->entered++;
         if (UNLIKELY(ticker_parked)) ticker_wake();
     }
+    /* Lists keep it: their Python sides must not change while the machine code works on copies. */
+    if (UNLIKELY(self->release_gil) && !self->has_lists) gil_release(ctx);
     int32_t status = self->entry(ctx, in, out);
     gil_take(ctx);
     thread->active -= self->polls;
@@ -159,7 +161,9 @@ static __attribute__((noinline)) PyObject *call(CodeObject *self, ThreadRecord *
             self->conversion_ns > self->review_at && result != NULL)
             review(self);
     } else if (answer == MISMATCH) {
-        result = hand_over(self, name_mismatch, args, self->parameter_count);
+        PyObject *next = self->next;
+        result = next == NULL ? hand_over(self, name_mismatch, args, self->parameter_count)
+                              : code_vectorcall(next, args, self->parameter_count, NULL);
     }
     Py_DECREF(self);
     return result;

@@ -113,6 +113,7 @@ static int code_traverse(PyObject *object, visitproc visit, void *arg) {
     CodeObject *self = (CodeObject *)object;
     Py_VISIT(self->handler);
     Py_VISIT(self->owner);
+    Py_VISIT(self->next);
     return guards_visit(self->guards, visit, arg);
 }
 
@@ -122,6 +123,7 @@ static int code_clear(PyObject *object) {
     Guards *guards = self->guards;
     self->guards = &no_guards;
     Py_XSETREF(self->handler, Py_NewRef(Py_None));
+    Py_CLEAR(self->next);
     if (guards != &no_guards) guards_release(guards);
     return 0;
 }
@@ -138,6 +140,7 @@ static void code_dealloc(PyObject *object) {
     Py_XDECREF(self->handler);
     Py_XDECREF(self->owner);
     Py_XDECREF(self->name);
+    Py_XDECREF(self->next);
     Py_TYPE(self)->tp_free(object);
 }
 
@@ -160,13 +163,25 @@ static PyObject *code_set_guards(PyObject *object, PyObject *list) {
     Py_RETURN_NONE;
 }
 
+/* A ring would be followed for ever, so codes that follow this one are walked. */
+static PyObject *code_set_next(PyObject *object, PyObject *next) {
+    if (next != Py_None && !Py_IS_TYPE(next, &CodeType))
+        return PyErr_Format(PyExc_TypeError, "next is a Code or None, not %s", Py_TYPE(next)->tp_name);
+    for (PyObject *each = next; each != Py_None && each != NULL; each = ((CodeObject *)each)->next)
+        if (each == object) return PyErr_Format(PyExc_ValueError, "codes cannot follow each other in a ring");
+    Py_XSETREF(((CodeObject *)object)->next, next == Py_None ? NULL : Py_NewRef(next));
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef code_methods[] = {
     {"request_upgrade", code_request_upgrade, METH_NOARGS, "Have the handler called at the next poll of running calls."},
+    {"set_next", code_set_next, METH_O, "Set the code that is tried when the argument types are not these."},
     {"set_guards", code_set_guards, METH_O, "Replace the guards."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef code_members[] = {
+    {"release_gil", T_BOOL, offsetof(CodeObject, release_gil), 0, "Whether calls let the GIL go at once."},
     {"calls", T_LONGLONG, offsetof(CodeObject, calls), READONLY, "Calls that reached the machine code."},
     {"exits_taken", T_LONGLONG, offsetof(CodeObject, exits_taken), READONLY, "How often Python was asked something."},
     {"conversion_ns", T_LONGLONG, offsetof(CodeObject, conversion_ns), READONLY, "Time spent on lists coming in and out."},

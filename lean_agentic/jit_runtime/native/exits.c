@@ -126,11 +126,6 @@ static int32_t look_for_signals(Context *ctx) {
     return PyErr_CheckSignals() ? RAISED : GOES_ON;
 }
 
-static void gil_release(Context *ctx) {
-    ctx->thread->released = ctx;
-    ctx->released = PyEval_SaveThread();
-}
-
 static int32_t poll(Context *ctx, const ExitPoint *point, int64_t number, const Slot *state, Slot *out) {
     __atomic_store_n(&ctx->thread->poll, 0, __ATOMIC_RELAXED);
     int32_t status = look_for_signals(ctx);
