@@ -80,6 +80,8 @@ class Code:
 
         Raises ValueError if the codes would follow each other in a ring.
         """
+    def recent(self) -> list[tuple[int, int]]:
+        """Conversion and native nanoseconds of the latest calls with lists."""
     def set_guards(self, guards: Sequence[tuple[Any, ...]], /) -> None:
         """Replace the guards."""
     release_gil: bool

@@ -225,6 +225,8 @@ typedef struct {
     char outermost;      /* of a procedure that only Python calls: nothing compiled goes on afterwards */
 } ExitPoint;
 
+#define RECENT 8
+
 struct CodeObject {
     PyObject_HEAD
     vectorcallfunc vectorcall;
@@ -240,6 +242,8 @@ struct CodeObject {
     PyObject *handler, *owner, *name;
     PyObject *next;      /* code of the same function for other argument types, or NULL */
     long long calls, exits_taken, conversion_ns, native_ns, review_at;
+    long long recent[RECENT][2]; /* conversion and native time of the latest calls with lists */
+    unsigned recent_count;
 };
 PyObject *code_vectorcall(PyObject *callable, PyObject *const *args, size_t flags, PyObject *keywords);
 extern PyTypeObject CodeType;

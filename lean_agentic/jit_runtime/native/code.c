@@ -90,8 +90,11 @@ static inline int32_t run(Context *ctx, const Slot *in, Slot *out) {
 static void account(Context *ctx, const int64_t at[4]) {
     CodeObject *self = ctx->code;
     if (self->has_lists) {
-        self->conversion_ns += at[1] - at[0] + at[3] - at[2];
-        self->native_ns += at[2] - at[1];
+        long long *latest = self->recent[self->recent_count++ % RECENT];
+        latest[0] = at[1] - at[0] + at[3] - at[2];
+        latest[1] = at[2] - at[1];
+        self->conversion_ns += latest[0];
+        self->native_ns += latest[1];
     } else if (ticks != ctx->first_tick && self->polls) {
         self->native_ns += (ticks - ctx->first_tick) * TICK_NS;
     }

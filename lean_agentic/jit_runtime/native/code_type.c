@@ -173,9 +173,23 @@ static PyObject *code_set_next(PyObject *object, PyObject *next) {
     Py_RETURN_NONE;
 }
 
+static PyObject *code_recent(PyObject *object, PyObject *unused) {
+    (void)unused;
+    CodeObject *self = (CodeObject *)object;
+    int count = self->recent_count < RECENT ? (int)self->recent_count : RECENT;
+    PyObject *list = PyList_New(count);
+    for (int k = 0; list != NULL && k < count; k++) {
+        PyObject *pair = Py_BuildValue("LL", self->recent[k][0], self->recent[k][1]);
+        if (pair == NULL) Py_CLEAR(list);
+        else PyList_SET_ITEM(list, k, pair);
+    }
+    return list;
+}
+
 static PyMethodDef code_methods[] = {
     {"request_upgrade", code_request_upgrade, METH_NOARGS, "Have the handler called at the next poll of running calls."},
     {"set_next", code_set_next, METH_O, "Set the code that is tried when the argument types are not these."},
+    {"recent", code_recent, METH_NOARGS, "Conversion and native nanoseconds of the latest calls with lists."},
     {"set_guards", code_set_guards, METH_O, "Replace the guards."},
     {NULL, NULL, 0, NULL},
 };
