@@ -12,6 +12,8 @@ from lean_agentic.jit_runtime.entering import Entry, LoopHeads, NoEntryError, en
 from lean_agentic.kernel import function_from_source, interpret, lower, type_of
 from tests.jit_runtime.test_replacement import eager_runtime, look_soon
 
+pytestmark = pytest.mark.no_cover  # whoever traces sees the user's code run: nothing is moved then
+
 
 def entries(text: str, *arguments: Any) -> list[tuple[Entry | NoEntryError, Any]]:
     """The entry at each backward jump of a call, and the result of going on there in the reference interpreter."""

@@ -17,6 +17,8 @@ from lean_agentic.jit_runtime.instrument import Site, Transfer, profiled, trampo
 from lean_agentic.jit_runtime.policy import JitRuntimeConfig
 from tests.jit_runtime.test_replacement import PROGRAMS, build, outcome
 
+pytestmark = pytest.mark.no_cover  # whoever traces sees the user's code run: nothing is moved then
+
 
 class Owner:
     """One that the sampler passes by."""

@@ -20,6 +20,8 @@ from lean_agentic.jit_runtime.runtime import JitRuntime
 from lean_agentic.kernel import fingerprint, function_from_source, lower, type_of
 from tests.jit_runtime.stub_backend import StubBackend
 
+pytestmark = pytest.mark.no_cover  # whoever traces sees the user's code run: nothing is moved then
+
 PROGRAMS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "range": (
         """

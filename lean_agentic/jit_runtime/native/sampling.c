@@ -116,9 +116,16 @@ static int chase_on(_PyInterpreterFrame *innermost)
 static int look_now(void)
 {
     int is_tick = atomic_exchange(&ticked, 0);
+    int64_t passed = is_tick ? atomic_exchange(&unseen_ns, 0) : 0;
     if (!callback)
         return 0;
-    _PyInterpreterFrame *innermost = PyThreadState_Get()->cframe->current_frame;
+    PyThreadState *state = PyThreadState_Get();
+    if (state->cframe->use_tracing) { /* whoever traces or profiles wants to see the user's code run */
+        Py_CLEAR(wanted);
+        insisting = 0;
+        return 0;
+    }
+    _PyInterpreterFrame *innermost = state->cframe->current_frame;
     if (!innermost)
         return 0;
     if (wanted && !insisting)
@@ -131,7 +138,6 @@ static int look_now(void)
     if (!is_tick && !insisting)
         return 0;
     insisting = 0;
-    int64_t passed = atomic_exchange(&unseen_ns, 0);
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
     if (!frame)
         return 0;
