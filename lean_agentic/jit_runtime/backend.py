@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from lean_agentic.jit_runtime import x86_backend
-from lean_agentic.jit_runtime.compiled import Owner, compile_kernel
+from lean_agentic.jit_runtime.compiled import Compiled, Owner, compile_kernel
 from lean_agentic.jit_runtime.machine_code import Options
 from lean_agentic.jit_runtime.object_cache import ObjectCache
-from lean_agentic.jit_runtime.policy import JitRuntimeConfig
+from lean_agentic.jit_runtime.policy import LAST_TIER, JitRuntimeConfig
 from lean_agentic.kernel.kernel import Kernel
 
 
@@ -64,10 +64,17 @@ class NativeBackend:
         options = Options(
             engine=config.engine, fast_math=config.fast_math, observed=observed, speculate=speculate, cache=self._cache
         )
-        made = compile_kernel(kernel, tier, options=options, owner=owner)
+        made = self._on_threads(kernel, options, owner) if config.parallel and tier == LAST_TIER else None
+        made = made or compile_kernel(kernel, tier, options=options, owner=owner)
         if tier > 1:
             self._loaded.set()
         return made
+
+    def _on_threads(self, kernel: Kernel, options: Options, owner: Owner) -> Compiled | None:
+        """Code whose independent loops run on threads, if there are such loops."""
+        from lean_agentic.jit_runtime.parallel import parallel_version  # only who asks for it pays for it
+
+        return parallel_version(kernel, options, owner)
 
     def is_ready(self, tier: int) -> bool:
         """Tier 1 is ready without LLVM where there is a direct back end."""

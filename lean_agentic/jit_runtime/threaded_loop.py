@@ -1,0 +1,229 @@
+"""Runs a loop with independent iterations on several threads.
+
+In: the loop as compiled code of its bounds and inputs, and what its proof leaves to be tested (`independence`). Out: a
+callable with the effects of the loop run in order, exceptions included.
+
+An iteration that raises ends a loop, so what iterations behind it have stored has to be taken back. If the code has any
+way out, the rows that the loop may store into are copied first. When a thread raises, they are put back, and the loop
+runs in order: it raises at the right iteration with the right state.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+PROBE_SECONDS = 50e-6
+"""A loop first runs in order for so long, to see how much there is to do."""
+WORTH_SECONDS = 400e-6
+"""What is left has to take at least so long to be given to threads."""
+SURE_SECONDS = 4e-3
+"""A loop that took so long the last time is not tried again in order."""
+PIECES_PER_THREAD = 4
+LONGEST_PIECE = 50e-3
+"""Seconds. Nothing stops a piece that runs on another thread, Ctrl-C neither."""
+_OVERLAP_WORK = 10_000
+
+Array = np.ndarray[Any, Any]
+Chunk = Callable[..., Any]
+"""Runs the iterations from one number to before another: `chunk(first, behind, *inputs)`. Returns their sum or None."""
+
+
+@dataclass(eq=False)
+class ThreadedLoop:
+    """One loop. Called with `start, stop, *inputs`, and last the value of the sum so far if it has one."""
+
+    line: int
+    inputs: int
+    """How many."""
+    arrays: tuple[int, ...]
+    """Which of the inputs are arrays."""
+    written: tuple[tuple[int, int], ...]
+    """Which of them are stored into, and how far their first index is from the counter."""
+    has_total: bool
+    threads: int
+    chunk: Chunk = field(init=False)
+    can_leave: bool = True
+    """Whether the chunk can do anything but run to its end."""
+    in_threads: int = 0
+    """How often it ran on threads."""
+    in_order: int = 0
+    undone: int = 0
+    """How often an iteration raised on a thread, so that stores were taken back."""
+    _pace: float = 0.0
+
+    def __call__(self, start: int, stop: int, *values: Any) -> Any:
+        """Run the loop; its sum, if it has one."""
+        inputs = values[: self.inputs]
+        sums: list[Any] = []
+        first = start
+        if self._pace * (stop - start) < SURE_SECONDS:
+            first = self._probe(start, stop, inputs, sums)
+        left = self._pace * (stop - first)
+        if first < stop and left >= WORTH_SECONDS and not self._depends(first, inputs):
+            self._on_threads(first, stop, inputs, sums, left)
+        elif first < stop:
+            sums.append(self.chunk(first, stop, *inputs))
+            self.in_order += 1
+        else:
+            self.in_order += 1
+        return values[-1] + sum(sums) if self.has_total else None
+
+    def _probe(self, start: int, stop: int, inputs: Sequence[Any], sums: list[Any]) -> int:
+        """Run some iterations in order to learn the pace; the first that has not been run."""
+        first, count, begun = start, 1, time.perf_counter()
+        while first < stop:
+            behind = min(stop, first + count)
+            sums.append(self.chunk(first, behind, *inputs))
+            first, count = behind, 8 * count
+            seconds = time.perf_counter() - begun
+            if seconds >= PROBE_SECONDS:
+                break
+        if first > start:
+            self._pace = seconds / (first - start)
+        return first
+
+    # What the proof leaves to be tested
+
+    def _depends(self, first: int, inputs: Sequence[Any]) -> bool:
+        """Whether iterations may touch what others store."""
+        for place, distance in self.written:
+            array: Array = inputs[place]
+            if first + distance < 0 or not array.flags.writeable or overlaps_itself(array):
+                return True
+            if any(share_memory(array, inputs[other]) for other in self.arrays if other != place):
+                return True
+        return False
+
+    # Threads
+
+    def _on_threads(self, first: int, stop: int, inputs: Sequence[Any], sums: list[Any], expected: float) -> None:
+        rows = [inputs[place][first + distance : stop + distance] for place, distance in self.written]
+        try:
+            saved = [each.copy() for each in rows] if self.can_leave else []
+        except MemoryError:  # there is enough for the loop itself
+            sums.append(self.chunk(first, stop, *inputs))
+            return
+        count = max(self.threads * PIECES_PER_THREAD, int(expected / LONGEST_PIECE))
+        team = _Team(self.chunk, inputs, pieces(first, stop, count))
+        team.run(self.threads)
+        if team.errors:
+            self._in_order_after_all(first, stop, inputs, rows, saved, team.errors[0])
+        self.in_threads += 1
+        self._pace = sum(team.seconds) / (stop - first)
+        sums += team.sums
+
+    def _in_order_after_all(
+        self, first: int, stop: int, inputs: Sequence[Any], rows: list[Array], saved: list[Array], error: BaseException
+    ) -> None:
+        """Raise what the loop raises in order."""
+        for row, before in zip(rows, saved, strict=False):
+            row[...] = before
+        self.undone += 1
+        if self.can_leave and isinstance(error, Exception):
+            self.chunk(first, stop, *inputs)
+        # No iteration raises, so it came from outside: Ctrl-C, a signal's handler, memory.
+        raise error
+
+
+def pieces(first: int, stop: int, count: int) -> Iterator[tuple[int, int]]:
+    """`range(first, stop)` in at most so many parts of about the same length."""
+    total = stop - first
+    count = min(count, total)
+    ends = [first + total * k // count for k in range(count + 1)]
+    return iter(list(pairwise(ends)))
+
+
+class _Team:
+    """Threads that take pieces until there are none. Which thread takes which makes no difference to what they do."""
+
+    def __init__(self, chunk: Chunk, inputs: Sequence[Any], todo: Iterator[tuple[int, int]]) -> None:
+        self.sums: list[Any] = []
+        self.errors: list[BaseException] = []
+        self.seconds: list[float] = []
+        self._chunk = chunk
+        self._inputs = inputs
+        self._todo = todo
+
+    def run(self, threads: int) -> None:
+        """Do all pieces, this thread among the others, so that it gets done even when no other one is free."""
+        helpers = _start(self._work, threads - 1)
+        try:
+            self._work()
+        finally:
+            for each in helpers:
+                while not each.cancel() and not each.done():
+                    try:
+                        wait([each])
+                    except BaseException as error:  # a signal; its time comes when no thread stores any more
+                        self.errors.append(error)
+
+    def _work(self) -> None:
+        begun = time.perf_counter()
+        try:
+            while not self.errors and (piece := next(self._todo, None)) is not None:
+                self.sums.append(self._chunk(*piece, *self._inputs))
+        except BaseException as error:
+            self.errors.append(error)
+        self.seconds.append(time.perf_counter() - begun)
+
+
+_lock = threading.Lock()
+_executor: ThreadPoolExecutor | None = None
+
+
+def usable_cpus() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start(work: Callable[[], None], count: int) -> list[Future[None]]:
+    """Have threads of the process's pool do something, when they are free."""
+    global _executor
+    with _lock:
+        if _executor is None:
+            _executor = ThreadPoolExecutor(max(1, usable_cpus() - 1), thread_name_prefix="parallel loop")
+        executor = _executor
+    try:
+        return [executor.submit(work) for _ in range(count)]
+    except RuntimeError:  # the interpreter is shutting down: it gets done on this thread
+        return []
+
+
+def _forget_threads() -> None:
+    """The child of a fork has no such threads, and the lock may have been held."""
+    global _lock, _executor
+    _lock, _executor = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_forget_threads)
+
+
+def overlaps_itself(array: Array) -> bool:
+    """Whether two elements may lie in the same memory; it may say so of an array with unusual strides."""
+    extent = array.itemsize
+    if array.size == 0:
+        return False
+    for stride, length in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if stride < extent:
+            return True
+        extent += stride * (length - 1)
+    return False
+
+
+def share_memory(one: Array, other: Array) -> bool:
+    """Whether two arrays share memory; true as well where that takes long to find out."""
+    if not np.may_share_memory(one, other):
+        return False
+    try:
+        return bool(np.shares_memory(one, other, max_work=_OVERLAP_WORK))  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
