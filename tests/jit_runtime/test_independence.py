@@ -1,5 +1,6 @@
 """Which loops are proved to have independent iterations, and why others are not."""
 
+# ruff: noqa: E501 (programs, each on its line)
 from __future__ import annotations
 
 import numpy as np

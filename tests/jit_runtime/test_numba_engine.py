@@ -1,5 +1,6 @@
 """Numba as an engine: every accepted construct against NumPy and CPython, by type, bits, shape and strides."""
 
+# ruff: noqa: E501 (programs, each on its line)
 from __future__ import annotations
 
 import copy

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lean_agentic.jit_runtime import JitRuntimeConfig, threaded_loop, tiered, tiers_of
+from lean_agentic.jit_runtime import JitRuntimeConfig, threaded_loop
+from lean_agentic.jit_runtime.backend import NativeBackend
+from lean_agentic.jit_runtime.compiled import Alone
 from lean_agentic.jit_runtime.machine_code import Options
 from lean_agentic.jit_runtime.parallel import Parallel, parallel_version, reasons_against
 from lean_agentic.kernel import continuation, function_from_source, lower, type_of
@@ -391,22 +393,14 @@ def test_generated_loops(source, memory, divisor):
     same(made, *arguments)
 
 
-def test_a_runtime_runs_independent_loops_on_threads() -> None:
-    config = JitRuntimeConfig(
-        parallel=True,
-        baseline_threshold=1,
-        optimising_threshold=2,
-        max_opt_threshold=3,
-        least_work=0.0,
-        background=False,
-    )
+def test_the_configuration_decides_whether_loops_run_on_threads() -> None:
     source = "def f(a, n):\n    for i in range(n):\n        for k in range(40):\n            a[i] += i * k\n"
-    function = tiered(config=config)(function_from_source(source))
     given, expected = np.zeros(3000), np.zeros(3000)
-    for _ in range(40):
-        function(given, 3000)
-        function.__kernel_function__(expected, 3000)
+    kernel = lower(function_from_source(source), [type_of(given), type_of(3000)])
+    for wanted in (False, True):
+        backend = NativeBackend(JitRuntimeConfig(parallel=wanted))
+        assert isinstance(backend.compile(kernel, 3, Alone(), None, True), Parallel) is wanted
+        assert not isinstance(backend.compile(kernel, 2, Alone(), None, True), Parallel)
+        backend.compile(kernel, 3, Alone(), None, True).code(given, 3000)
+        kernel.function(expected, 3000)
     assert given.tolist() == expected.tolist()
-    state = tiers_of(function)
-    assert state is not None
-    assert {type(each).__name__ for each in state.versions[0].tiers.values()} >= {"Parallel"}
