@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from lean_agentic.jit_runtime import rivals
 from lean_agentic.jit_runtime.errors import NotCompiledError
 from lean_agentic.jit_runtime.versions import Version
 from lean_agentic.kernel.errors import UnsupportedError
@@ -131,6 +132,8 @@ def refuse(function: TieredFunction, types: tuple[Type, ...], error: Unsupported
     else:
         function.hesitation *= 2
         function.start_again()
+    if function.config.numba:
+        function.runtime.submit(lambda: rivals.beside_cpython(function, types))
 
 
 def _depends_on_types(function: TieredFunction) -> bool:

@@ -59,6 +59,8 @@ class Explanation:
     upgraded: int
     """Calls that went on in a higher tier in mid-loop."""
     trip_counts: dict[int, int]
+    rival: str = ""
+    """What has become of Numba's version, if the configuration wants one."""
 
     def __repr__(self) -> str:
         types = len(self.versions)
@@ -70,6 +72,8 @@ class Explanation:
             f"{self.interpreted_calls} of them in CPython",
             f"  not higher: {self.why_not_higher}",
         ]
+        if self.rival:
+            lines.append(f"  Numba: {self.rival}")
         if self.replaced or self.upgraded:
             lines.append(f"  replaced in mid-loop: {self.replaced} from CPython, {self.upgraded} from a lower tier")
         for version in self.versions:
@@ -119,6 +123,7 @@ def explain_state(state: TieredFunction) -> Explanation:
         replaced=replacement.entries,
         upgraded=replacement.upgrades,
         trip_counts=dict(state.profile.trip_counts),
+        rival=state.rival,
     )
 
 

@@ -47,6 +47,9 @@ class JitRuntimeConfig:
     """Let floating-point operations be reassociated, which changes results in their last bits."""
     parallel: bool = False
     """Run loops whose iterations are proved independent on several threads."""
+    numba: bool = False
+    """Let Numba compete: for functions outside of the kernel language that it runs with CPython's results, and with
+    tier 3. The faster one in a contest on the calls as they come stays."""
     cache: bool = False
     """Keep compiled code on disk for later processes."""
     cache_folder: Path | None = None

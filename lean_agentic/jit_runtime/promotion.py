@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from lean_agentic.jit_runtime import demotion
+from lean_agentic.jit_runtime import demotion, rivals
 from lean_agentic.jit_runtime.demotion import Refusal
 from lean_agentic.jit_runtime.errors import NotCompiledError
 from lean_agentic.jit_runtime.guards import native_guards
@@ -141,5 +141,7 @@ def _next_tier(function: TieredFunction, version: Version, tier: int) -> None:
         raise
     if made:
         function.install(version)
+        if tier == LAST_TIER and function.config.numba:
+            rivals.beside_tier_3(function, version)
         if tier == min(LAST_TIER, function.config.max_tier):
             function.runtime.settled(function)

@@ -50,6 +50,8 @@ class TieredFunction:
         self.versions: list[Version] = []
         self.refused: dict[Types, Refusal] = {}
         self.blocked: Refusal | None = None
+        self.rival = ""
+        """What has become of Numba's version, if the configuration wants one."""
         self.foreign: dict[str, int] = {}
         """Calls with arguments outside the kernel language, by reason."""
         self.renewals = 0
