@@ -33,6 +33,7 @@ def beside_cpython(function: TieredFunction, types: tuple[Type, ...]) -> None:
         function.rival = str(contest.verdict)
         if contest.winner is not interpreted:
             return
+        function.contest = None
         if function.blocked is not None:
             function.switch.to_original()
         else:
@@ -41,7 +42,7 @@ def beside_cpython(function: TieredFunction, types: tuple[Type, ...]) -> None:
     contest = Contest(interpreted, made, ("CPython", "Numba"), decided=decided)
     with function.lock:
         if not any(version.tiers for version in function.versions):
-            function.rival = "being compared with CPython"
+            function.rival, function.contest = "being compared with CPython", contest
             function.switch.to(contest, function.site)
 
 

@@ -50,6 +50,8 @@ class TieredFunction:
         self.versions: list[Version] = []
         self.refused: dict[Types, Refusal] = {}
         self.blocked: Refusal | None = None
+        self.contest: Callable[..., Any] | None = None
+        """Takes the calls that tier 0 would take, while Numba competes for them or has won."""
         self.rival = ""
         """What has become of Numba's version, if the configuration wants one."""
         self.foreign: dict[str, int] = {}
@@ -152,7 +154,8 @@ class TieredFunction:
         """From now on a call whose types have no version makes one."""
         self.due = True
         with self.lock:
-            if self.blocked is None and not any(version.tiers for version in self.versions):
+            undecided = self.blocked is None and self.contest is None
+            if undecided and not any(version.tiers for version in self.versions):
                 self.switch.to(self._timed(self.enter, lambda: self.tier), self.site)
 
     def enter(self, *arguments: Any) -> Any:
@@ -269,7 +272,9 @@ class TieredFunction:
 
     def _to_tier0(self) -> None:
         with self.lock:
-            if self.timeline is not None:
+            if self.contest is not None:
+                self.switch.to(self.contest, self.site)
+            elif self.timeline is not None:
                 self.switch.to(self._timed(self.switch.interpreted, lambda: 0), self.site)
             else:
                 self.switch.to_profiled()
