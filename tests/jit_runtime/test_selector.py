@@ -21,7 +21,7 @@ def test_every_statement_and_operation_has_a_rule() -> None:
     kinds = [each for each in vars(ir).values() if isinstance(each, type)]
     operations = {each for each in kinds if issubclass(each, ir.Operation)} - {ir.Operation, ir.Call}
     statements = {each for each in kinds if issubclass(each, ir.Statement)} - {ir.Statement}
-    assert operations == OPERATIONS.keys()
+    assert operations <= OPERATIONS.keys()  # `parallel` adds one of its own
     assert statements == STATEMENTS.keys()
 
 
