@@ -15,9 +15,9 @@ from typing import Any
 
 from lean_agentic.jit_runtime import _native, survey
 from lean_agentic.jit_runtime.compiled import Alone, Compiled, Owner, compile_kernel
+from lean_agentic.jit_runtime.exception_freedom import exception_freedom
 from lean_agentic.jit_runtime.exit_points import ExitPoint
 from lean_agentic.jit_runtime.independence import Independence, independent_loops
-from lean_agentic.jit_runtime.lir import Mode
 from lean_agentic.jit_runtime.machine_code import Options, assemble
 from lean_agentic.jit_runtime.range_analysis import is_called
 from lean_agentic.jit_runtime.selection import select
@@ -41,7 +41,7 @@ from lean_agentic.kernel.ir import (
 from lean_agentic.kernel.kernel import Kernel
 from lean_agentic.kernel.program import Program, Source
 from lean_agentic.kernel.python_code import python_function
-from lean_agentic.kernel.types import INT, NEVER, NONE, ArrayType, ListType, Type
+from lean_agentic.kernel.types import INT, NEVER, NONE, ArrayType, Type
 
 FIRST, BEHIND = "%first", "%behind"
 """Parameters of a loop's own kernel: its bounds."""
@@ -219,15 +219,7 @@ def _give_code(loop: ThreadedLoop, kernel: Kernel, options: Options, owner: Owne
     made = compile_kernel(kernel, _TIER, options=replace(options, observed=None), owner=_Chunks(owner))
     made.code.release_gil = True
     loop.chunk = made.code
-    loop.can_leave = _can_leave(made)
-
-
-def _can_leave(made: Compiled) -> bool:
-    """Whether a chunk may end otherwise than by its end. Lists take memory and calls take stack, which may be short."""
-    statements = [statement for _, statement in made.kernel.statements.values()]
-    lists = any(isinstance(each, Assign) and isinstance(each.type, ListType) for each in statements)
-    exits = any(point.mode is not Mode.POLL for point in made.selected.exits)
-    return exits or lists or len(made.kernel.procedures) > 1
+    loop.raises_nothing = exception_freedom(kernel, made.facts).holds
 
 
 class _Chunks(Alone):

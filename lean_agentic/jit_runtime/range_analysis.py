@@ -31,6 +31,7 @@ from lean_agentic.kernel.ir import (
     Index,
     Local,
     Parameter,
+    Pop,
     Procedure,
     Raise,
     Return,
@@ -215,7 +216,7 @@ class _Analysis:
                 return None
             case Return() | Raise():
                 return None
-            case Append():
+            case Append() | Pop():
                 # Its length is another one from here on.
                 if isinstance(statement.container, Local):
                     state.assign(statement.container.name, self.fresh(of_type(statement.container.type)))
@@ -471,7 +472,7 @@ def _assigned(statements: Iterable[Statement]) -> Iterable[str]:
             yield each.target
         elif isinstance(each, ForRange):
             yield each.counter
-        elif isinstance(each, Append) and isinstance(each.container, Local):
+        elif isinstance(each, Append | Pop) and isinstance(each.container, Local):
             yield each.container.name
 
 

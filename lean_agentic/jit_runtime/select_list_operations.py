@@ -14,7 +14,7 @@ from lean_agentic.jit_runtime.lir import Operand
 from lean_agentic.jit_runtime.local_places import CAPACITY, DATA, LENGTH
 from lean_agentic.jit_runtime.positions import span
 from lean_agentic.jit_runtime.selector import Selector, selects
-from lean_agentic.kernel.ir import Append, Atom, Binary, Local, MakeList, Slice
+from lean_agentic.kernel.ir import Append, Atom, Binary, Local, MakeList, Pop, Slice
 from lean_agentic.kernel.types import BOOL, ListType, Type
 
 WIDTHS = {"i": "i64", "f": "f64", "p": "ptr"}
@@ -115,6 +115,21 @@ def select_append(s: Selector, statement: Append) -> bool:
     if view is not None:
         s.set(view[0], length)
     e.do("store", parts.address, LENGTH, length, "n64")
+    return True
+
+
+@selects(Pop)
+def select_pop(s: Selector, statement: Pop) -> bool:
+    """Take the last element off a list that nobody else has; the element has been read before."""
+    container = statement.container
+    parts = ListParts(s, s.read(container), container)
+    length = parts.length()
+    s.e.guard(s.e.op("icmp", "b", length, 0, "sgt"), s.leave())
+    shorter = s.e.op("sub", "i", length, 1)
+    view = s.places[container.name].view if isinstance(container, Local) else None
+    if view is not None:
+        s.set(view[0], shorter)
+    s.e.do("store", parts.address, LENGTH, shorter, "n64")
     return True
 
 

@@ -82,7 +82,7 @@ def _expect_appends(s: Selector, over: _Range) -> None:
     appended = [each.container for each in body if isinstance(each, Append)]
     made = {each.target for each in walk(body) if isinstance(each, Assign)} if appended else set()
     for container in appended:
-        if over.step == 1 and isinstance(container, Local) and container.name not in made:
+        if over.step == 1 and isinstance(container, Local) and container.name not in made | s.survey.unsure:
             count = s.e.op("sub", "i", over.stop, over.start)
             address = s.read(container).operands[0]
             s.e.runtime("list_expect", "i", address, count)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from lean_agentic.jit_runtime import arithmetic
 from lean_agentic.jit_runtime.alternatives import for_each_alternative, settled
+from lean_agentic.jit_runtime.arithmetic_compare import as_bool, condition
+from lean_agentic.jit_runtime.arithmetic_operands import is_literal
 from lean_agentic.jit_runtime.elements import Elements, each_item, element_of
 from lean_agentic.jit_runtime.emitter import Value
 from lean_agentic.jit_runtime.lir import Variable
@@ -49,6 +51,8 @@ def select_intrinsic(s: Selector, operation: Intrinsic, result: Type) -> Value |
     values = [s.read(argument, large=True) for argument in operation.arguments]
     if name == "range_length":
         return _range_length(s, values)
+    if name == "in_range":
+        return _in_range(s, values)
     if name in ("sum", *BETTER) and not all(map(_fits, values)):
         return None
     if name in ("sum", "min", "max") and not is_scalar(values[0].type):
@@ -92,6 +96,20 @@ def _range_length(s: Selector, values: list[Value]) -> Value | None:
     # Up to 2**64 - 1 elements: what looks negative has no form. All 2**64 - 1 of them and one more cannot be.
     s.e.guard(s.e.op("icmp", "b", count, 0, "sge"), s.leave())
     return Value(INT, (count,))
+
+
+def _in_range(s: Selector, values: list[Value]) -> Value | None:
+    """`x in range(a, b)` of ints: two comparisons."""
+    step = values[3].operands[0]
+    if any(value.type not in (INT, BOOL) for value in values) or not all(map(_fits, values)) or step not in (1, -1):
+        return None
+    value, start, stop, _ = values
+    lower = condition(s.e, "<=" if step == 1 else ">=", start, value, s.leave)
+    upper = condition(s.e, "<" if step == 1 else ">", value, stop, s.leave)
+    if is_literal(lower) or is_literal(upper):
+        known, other = (lower, upper) if is_literal(lower) else (upper, lower)
+        return as_bool(s.e, other if known else 0)
+    return as_bool(s.e, s.e.op("band", "b", lower, upper))
 
 
 def _fits(value: Value) -> bool:

@@ -30,6 +30,7 @@ from lean_agentic.kernel.ir import (
     MakeTuple,
     NewArray,
     Operation,
+    Pop,
     Procedure,
     Raise,
     Return,
@@ -38,6 +39,7 @@ from lean_agentic.kernel.ir import (
     Unary,
     Unpack,
     While,
+    atoms,
 )
 from lean_agentic.kernel.types import INT, ListType, Type
 
@@ -96,6 +98,7 @@ class Survey:
     assigned_at: dict[str, int] = field(default_factory=dict)
     """How many loops deep a local is assigned, at most."""
     appended: set[str] = field(default_factory=set)
+    """Locals that are appended to, or popped from."""
     escaping: set[str] = field(default_factory=set)
     """Locals whose value's identity may be seen: returned, or put into a tuple or a list, also by a callee."""
     unsure: set[str] = field(default_factory=set)
@@ -130,6 +133,8 @@ class Survey:
                 self._loop(statement, loops)
             elif isinstance(statement, Store | Append):
                 self._store(statement, here, len(loops))
+            elif isinstance(statement, Pop):
+                self._pop(statement, here)
             elif isinstance(statement, Return):
                 self._read(statement.id, here, (statement.value,))
                 self._escapes((statement.value,))
@@ -137,7 +142,7 @@ class Survey:
                 self.checked.add(statement.name)
                 self.reads[statement.id] = self.bit(statement.name)
             else:
-                self._read(statement.id, here, statement.arguments if isinstance(statement, Raise) else ())
+                self._read(statement.id, here, tuple(atoms(statement)) if isinstance(statement, Raise) else ())
         return here
 
     def bit(self, name: str) -> int:
@@ -221,6 +226,12 @@ class Survey:
             self.appended.add(statement.container.name)
         self._read(statement.id, here, (statement.container, *items, statement.value))
         self._escapes((statement.value,))
+        self.written.update(each for each in statement.container.type.members if isinstance(each, ListType))
+
+    def _pop(self, statement: Pop, here: int) -> None:
+        if isinstance(statement.container, Local):
+            self.appended.add(statement.container.name)
+        self._read(statement.id, here, (statement.container,))
         self.written.update(each for each in statement.container.type.members if isinstance(each, ListType))
 
     def _loop(self, statement: ForRange | While, loops: tuple[int, ...]) -> None:

@@ -3,9 +3,9 @@
 In: the loop as compiled code of its bounds and inputs, and what its proof leaves to be tested (`independence`). Out: a
 callable with the effects of the loop run in order, exceptions included.
 
-An iteration that raises ends a loop, so what iterations behind it have stored has to be taken back. If the code has any
-way out, the rows that the loop may store into are copied first. When a thread raises, they are put back, and the loop
-runs in order: it raises at the right iteration with the right state.
+An iteration that raises ends a loop, so what iterations behind it have stored has to be taken back. Unless nothing can
+raise (`exception_freedom`), the rows that the loop may store into are copied first. When a thread raises, they are put
+back, and the loop runs in order: it raises at the right iteration with the right state.
 """
 
 from __future__ import annotations
@@ -51,11 +51,13 @@ class ThreadedLoop:
     has_total: bool
     threads: int
     chunk: Chunk = field(init=False)
-    can_leave: bool = True
-    """Whether the chunk can do anything but run to its end."""
+    raises_nothing: Callable[[Sequence[Any]], bool] = lambda arguments: False
+    """Whether the chunk surely raises nothing for its arguments."""
     in_threads: int = 0
     """How often it ran on threads."""
     in_order: int = 0
+    copied: int = 0
+    """How often the rows were copied first."""
     undone: int = 0
     """How often an iteration raised on a thread, so that stores were taken back."""
     _pace: float = 0.0
@@ -106,32 +108,28 @@ class ThreadedLoop:
     # Threads
 
     def _on_threads(self, first: int, stop: int, inputs: Sequence[Any], sums: list[Any], expected: float) -> None:
-        rows = [inputs[place][first + distance : stop + distance] for place, distance in self.written]
+        takes_back = not self.raises_nothing((first, stop, *inputs))
+        rows = [inputs[place][first + distance : stop + distance] for place, distance in self.written if takes_back]
         try:
-            saved = [each.copy() for each in rows] if self.can_leave else []
+            saved = [each.copy() for each in rows]
         except MemoryError:  # there is enough for the loop itself
             sums.append(self.chunk(first, stop, *inputs))
             return
+        self.copied += takes_back
         count = max(self.threads * PIECES_PER_THREAD, int(expected / LONGEST_PIECE))
         team = _Team(self.chunk, inputs, pieces(first, stop, count))
         team.run(self.threads)
         if team.errors:
-            self._in_order_after_all(first, stop, inputs, rows, saved, team.errors[0])
+            for row, before in zip(rows, saved, strict=True):
+                row[...] = before
+            self.undone += takes_back
+            if takes_back and isinstance(team.errors[0], Exception):
+                self.chunk(first, stop, *inputs)
+            # No iteration raises, so it came from outside: Ctrl-C, a signal's handler, memory.
+            raise team.errors[0]
         self.in_threads += 1
         self._pace = sum(team.seconds) / (stop - first)
         sums += team.sums
-
-    def _in_order_after_all(
-        self, first: int, stop: int, inputs: Sequence[Any], rows: list[Array], saved: list[Array], error: BaseException
-    ) -> None:
-        """Raise what the loop raises in order."""
-        for row, before in zip(rows, saved, strict=False):
-            row[...] = before
-        self.undone += 1
-        if self.can_leave and isinstance(error, Exception):
-            self.chunk(first, stop, *inputs)
-        # No iteration raises, so it came from outside: Ctrl-C, a signal's handler, memory.
-        raise error
 
 
 def pieces(first: int, stop: int, count: int) -> Iterator[tuple[int, int]]:

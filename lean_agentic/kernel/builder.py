@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from lean_agentic.kernel.errors import UnsupportedError
-from lean_agentic.kernel.ir import Assign, Atom, CheckBound, Constant, Copy, If, Local, Operation, Statement
+from lean_agentic.kernel.ir import Assign, Atom, CheckBound, Constant, Copy, If, Local, MakeTuple, Operation, Statement
 from lean_agentic.kernel.loops import Loop
 from lean_agentic.kernel.scope import Scope, Static
 from lean_agentic.kernel.types import PYTHON_SCALARS
@@ -57,6 +57,8 @@ class Builder:
         self.bound: frozenset[str] | None = frozenset()
         self.break_bounds: list[list[frozenset[str] | None]] = []
         self.renamed: dict[str, str] = {}
+        # Inside a comprehension that is a scope of its own, where a name without a value is another error.
+        self.enclosed = False
         # Lists that grow by `append`: assigned only where they are made.
         self.growing: frozenset[str] = frozenset()
         self._ids = ids
@@ -80,10 +82,21 @@ class Builder:
     def atom(self, node: ast.expr) -> Atom:
         """Emit the evaluation of an expression that must give a run-time value."""
         value = self.value(node)
+        if isinstance(value, Static) and type(value.value) is tuple:
+            return self._outside_tuple(node, value.value)
         if isinstance(value, Static):
             kind = type(value.value).__name__
             raise self.unsupported(node, f"a value of type {kind} from outside the arguments is not taken, numbers are")
         return value
+
+    def _outside_tuple(self, node: ast.expr, value: tuple[Any, ...]) -> Atom:
+        """A tuple of numbers, and of such tuples, made anew where it is read."""
+        items: list[Atom] = []
+        for item in value:
+            if type(item) is not tuple and not is_constant(item):
+                raise self.unsupported(node, "only numbers and tuples of them are taken from outside the arguments")
+            items.append(self._outside_tuple(node, item) if type(item) is tuple else constant(item))
+        return self.assign(MakeTuple(tuple(items)))
 
     def statement(self, node: ast.stmt) -> None:
         """Emit one statement of the user's."""
@@ -139,6 +152,8 @@ class Builder:
         if name in self.renamed:
             return Local(self.renamed[name])
         if self.bound is not None and name not in self.bound:
+            if self.enclosed:
+                raise UnsupportedError(f"`{name}` may have no value here; assign it before", self.line)
             self.emit(CheckBound, name=name)
         return Local(name)
 

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from lean_agentic.kernel.builder import Builder, Value, constant, is_constant, lowers
+from lean_agentic.kernel.comprehensions import list_of
+from lean_agentic.kernel.growth import method_call
 from lean_agentic.kernel.intrinsics import ARRAY_MAKERS, INTRINSIC_NAMES
-from lean_agentic.kernel.ir import Atom, Call, Constant, Intrinsic, NewArray
+from lean_agentic.kernel.ir import Atom, Call, Constant, Index, Intrinsic, NewArray, Pop
+from lean_agentic.kernel.reductions import reduction
 from lean_agentic.kernel.scope import Static
-from lean_agentic.kernel.sequences import list_of
 from lean_agentic.kernel.signatures import bound_arguments, parameters_of, takes_any
 from lean_agentic.kernel.source import lowered_function
 from lean_agentic.kernel.types import DTYPES
@@ -29,6 +31,12 @@ DEFAULT_DTYPES: dict[Any, str] = {int: "int64", float: "float64", bool: "bool"}
 @lowers(ast.Call)
 def lower_call(build: Builder, node: ast.Call) -> Value:
     """A call by name; what the name means is looked up now and guarded."""
+    popped = method_call(node, "pop", 0)
+    if popped in build.growing and popped not in build.renamed:
+        container = build.read(popped)
+        last = build.assign(Index(container, (constant(-1),)))
+        build.emit(Pop, container=container)
+        return last
     if isinstance(node.func, ast.Attribute) and not _is_outside(build, node.func):
         raise build.unsupported(node, f"method calls such as .{node.func.attr}() are outside the kernel language")
     function = build.value(node.func)
@@ -51,6 +59,9 @@ def _call_static(build: Builder, node: ast.Call, function: Any) -> Value:
         intrinsic, maker = INTRINSIC_NAMES.get(function), ARRAY_MAKERS.get(function)
     except TypeError:  # an unhashable outside value
         intrinsic = maker = None
+    reduced = reduction(build, node, function)
+    if reduced is not None:
+        return reduced
     if intrinsic:
         return _call_intrinsic(build, node, intrinsic)
     if maker:

@@ -23,6 +23,7 @@ from lean_agentic.kernel.ir import (
     Intrinsic,
     MakeList,
     MakeTuple,
+    Message,
     NewArray,
     Operation,
     Raise,
@@ -51,9 +52,15 @@ def store(statement: Store, read: Read) -> None:
 
 def exception(statement: Raise, read: Read) -> Exception:
     """The exception that a statement raises."""
-    made = getattr(builtins, statement.exception)(*map(read, statement.arguments))
+    arguments = [_message(each, read) if isinstance(each, Message) else read(each) for each in statement.arguments]
+    made = getattr(builtins, statement.exception)(*arguments)
     assert isinstance(made, Exception)
     return made
+
+
+def _message(message: Message, read: Read) -> Any:
+    names = dict(zip(message.names, map(read, message.operands), strict=True))
+    return eval(message.text, {"__builtins__": builtins}, names)
 
 
 def _key(items: tuple[Atom | Slice, ...], read: Read) -> Any:

@@ -20,6 +20,7 @@ from lean_agentic.kernel.ir import (
     Slice,
     Unary,
 )
+from lean_agentic.kernel.membership import contains
 from lean_agentic.kernel.scope import Static
 
 BINARY: dict[type[ast.operator], str] = {
@@ -96,13 +97,13 @@ def lower_unary(build: Builder, node: ast.UnaryOp) -> Value:
 @lowers(ast.Compare)
 def lower_compare(build: Builder, node: ast.Compare) -> Value:
     """A comparison or a chain of them; later operands are evaluated only while the chain holds."""
+    if any(isinstance(each, ast.In | ast.NotIn) for each in node.ops):
+        return contains(build, node)
     return _chain(build, node, build.atom(node.left), 0, build.fresh())
 
 
 def _chain(build: Builder, node: ast.Compare, left: Atom, position: int, result: str) -> Local:
-    operator = COMPARE.get(type(node.ops[position]))
-    if operator is None:
-        raise build.unsupported(node, "`in` is outside the kernel language; write the comparisons or a loop")
+    operator = COMPARE[type(node.ops[position])]
     right = build.atom(node.comparators[position])
     build.assign(Compare(operator, left, right), result)
     if position + 1 < len(node.ops):

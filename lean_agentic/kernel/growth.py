@@ -1,110 +1,157 @@
-"""Lists that a function makes itself and lets grow with `x.append(e)`.
+"""Lists that a function makes itself and lets grow and shrink with `x.append(e)` and `x.pop()`.
 
-The language has no list whose length changes while somebody may look at it. So the front end takes `append` where the
-list grows first and is looked at afterwards: every assignment of the variable is a list display, and on no path is it
-read before it grows, unless it has been assigned anew since. In: the names that grow, the body. Out: nothing, or where
-the rule is broken.
+No list changes its length while anybody else may look at it. So the front end takes `append` and `pop` where every
+assignment of the variable is a list display, and on no path has the list been given away before: returned, stored,
+passed to a function, or iterated by a loop that still runs. Its elements, its length, its truth, slices and what
+built-in functions make of it may be read at any time. In: the names, the body. Out: nothing, or where the rule is
+broken.
 """
 
 from __future__ import annotations
 
 import ast
-from types import FunctionType
+from collections.abc import Iterator, Sequence
+from types import CodeType, FunctionType
 
 from lean_agentic.kernel.errors import UnsupportedError
 from lean_agentic.kernel.ir import (
     Append,
     Assign,
+    Atom,
+    Binary,
     Block,
     Break,
+    Compare,
     Continue,
+    Copy,
     ForRange,
     If,
+    Index,
+    Intrinsic,
     Local,
+    Pop,
     Raise,
     Return,
     Statement,
+    Store,
+    Unary,
     While,
     atoms,
 )
+from lean_agentic.kernel.liveness import LiveSets
 
 Names = frozenset[str]
+Holders = frozenset[tuple[str, str]]
+"""Who else has a list: (hidden local, list), or ("", list) for what is not followed."""
+LOOKS = (Index, Intrinsic, Unary, Binary, Compare)
+"""Operations whose result is not the list they look at."""
 
 
-def appended_name(node: ast.stmt) -> str | None:
-    """`x` where a statement is `x.append(e)`."""
-    call = node.value if isinstance(node, ast.Expr) else None
-    if not isinstance(call, ast.Call) or len(call.args) != 1 or call.keywords or isinstance(call.args[0], ast.Starred):
+def method_call(node: ast.expr, method: str, arguments: int) -> str | None:
+    """`x` where an expression is `x.method(...)` with so many arguments."""
+    if not isinstance(node, ast.Call) or len(node.args) != arguments or node.keywords:
         return None
-    method = call.func
-    if isinstance(method, ast.Attribute) and method.attr == "append" and isinstance(method.value, ast.Name):
-        return method.value.id
-    return None
+    called = node.func
+    if any(isinstance(each, ast.Starred) for each in node.args) or not isinstance(called, ast.Attribute):
+        return None
+    return called.value.id if called.attr == method and isinstance(called.value, ast.Name) else None
 
 
 def growing_names(function: FunctionType, tree: ast.FunctionDef) -> Names:
-    """The variables that a function appends to."""
+    """The variables that a function appends to or pops from."""
     code = function.__code__
-    if "append" not in code.co_names:
+    if not {"append", "pop"}.intersection(_names_in(code)):
         return frozenset()
-    arguments = code.co_argcount + code.co_kwonlyargcount
-    found = (appended_name(each) for each in ast.walk(tree) if isinstance(each, ast.stmt))
-    return frozenset(name for name in found if name in code.co_varnames[arguments:])
+    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    own = {*code.co_varnames, *code.co_cellvars}.difference(arguments)
+    calls = [each for each in ast.walk(tree) if isinstance(each, ast.Call)]
+    found = [method_call(each, "append", 1) or method_call(each, "pop", 0) for each in calls]
+    return frozenset(name for name in found if name in own)
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    """The attributes and outside names that a function's code reads, with that of its comprehensions."""
+    yield from code.co_names
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from _names_in(each)
 
 
 def check_growth(body: Block, growing: Names) -> None:
-    """Refuse a list that is read before it grows.
+    """Refuse a list that is given away before its length changes.
 
     Raises
     ------
     UnsupportedError
-        With the line of the `append`.
+        With the line of the `append` or `pop`.
     """
     if growing:
-        _Check(growing).block(body, frozenset())
+        _Check(body, growing).block(body, frozenset())
 
 
 class _Check:
-    """Forward data flow: the lists that somebody may have looked at since they were made; None: not reached."""
+    """Forward data flow: who may have each list since it was made; None: not reached."""
 
-    def __init__(self, growing: Names) -> None:
+    def __init__(self, body: Block, growing: Names) -> None:
         self._growing = growing
-        self._leaving: list[list[Names]] = []
-        self._repeating: list[list[Names]] = []
+        self._live = LiveSets(body)
+        self._leaving: list[list[Holders]] = []
+        self._repeating: list[list[Holders]] = []
 
-    def block(self, block: Block, seen: Names | None) -> Names | None:
+    def block(self, block: Block, held: Holders | None) -> Holders | None:
         for statement in block:
-            if seen is None:
+            if held is None:
                 return None
-            seen = self._statement(statement, seen)
-        return seen
+            held = self._statement(statement, held)
+        return held
 
-    def _statement(self, statement: Statement, seen: Names) -> Names | None:
-        operands = atoms(statement)
-        read = [each.name for each in operands if isinstance(each, Local) and each.name in self._growing]
-        if isinstance(statement, Append) and isinstance(statement.container, Local):
-            read = read[1:] if read[:1] == [statement.container.name] else read
-            seen = seen.union(read)
-            self._append(statement, statement.container.name, seen)
-            return seen
-        seen = seen.union(read)
+    def _statement(self, statement: Statement, held: Holders) -> Holders | None:
         if isinstance(statement, Assign):
-            return seen - {statement.target}
-        if isinstance(statement, If):
-            return _joined(self.block(statement.body, seen), self.block(statement.orelse, seen))
-        if isinstance(statement, While | ForRange):
-            return self._loop(statement, seen)
-        if isinstance(statement, Break | Continue):
-            (self._leaving if isinstance(statement, Break) else self._repeating)[-1].append(seen)
-        return None if isinstance(statement, Break | Continue | Return | Raise) else seen
+            return self._assign(statement, held)
+        if isinstance(statement, Append | Pop):
+            if isinstance(statement, Append):
+                held = held | self._given((statement.value,), held)
+            self._change(statement, held)
+        elif isinstance(statement, Store):
+            held = held | self._given((statement.value,), held)
+        elif isinstance(statement, If):
+            return _joined(self.block(statement.body, held), self.block(statement.orelse, held))
+        elif isinstance(statement, While | ForRange):
+            return self._loop(statement, held)
+        elif isinstance(statement, Break | Continue):
+            (self._leaving if isinstance(statement, Break) else self._repeating)[-1].append(held)
+        return None if isinstance(statement, Break | Continue | Return | Raise) else held
 
-    def _append(self, statement: Append, name: str, seen: Names) -> None:
-        if name in seen:
-            reason = f"`{name}` is read before it grows; make the whole list first, or give it its length at once"
-            raise UnsupportedError(reason, statement.line)
+    def _assign(self, statement: Assign, held: Holders) -> Holders:
+        operation, target = statement.operation, statement.target
+        new: Holders = frozenset()
+        if isinstance(operation, Copy) and target.startswith("%"):
+            new = frozenset((target, name) for name in self._lists(operation.source, held))
+        elif not isinstance(operation, LOOKS):
+            new = self._given(atoms(operation), held)
+        kept = frozenset(each for each in held if target not in each)
+        return kept | frozenset(each for each in new if each[1] != target)
 
-    def _loop(self, statement: While | ForRange, seen: Names) -> Names | None:
-        head = seen
+    def _lists(self, atom: Atom, held: Holders) -> Names:
+        """The growing lists that an operand may be."""
+        if not isinstance(atom, Local):
+            return frozenset()
+        return frozenset([atom.name]) & self._growing | {name for holder, name in held if holder == atom.name}
+
+    def _given(self, operands: Sequence[Atom], held: Holders) -> Holders:
+        return frozenset(("", name) for atom in operands for name in self._lists(atom, held))
+
+    def _change(self, statement: Append | Pop, held: Holders) -> None:
+        assert isinstance(statement.container, Local)
+        name = statement.container.name
+        holders = {holder for holder, what in held if what == name}
+        if "" in holders:
+            raise UnsupportedError(f"`{name}` is given away before its length changes; make it first", statement.line)
+        if holders and holders & self._live.names(self._live.after[statement.id]):
+            raise UnsupportedError(f"`{name}` changes its length while a loop runs over it", statement.line)
+
+    def _loop(self, statement: While | ForRange, held: Holders) -> Holders | None:
+        head = held
         while True:
             self._leaving.append([])
             self._repeating.append([])
@@ -118,6 +165,6 @@ class _Check:
             head = wider
 
 
-def _joined(*paths: Names | None) -> Names | None:
+def _joined(*paths: Holders | None) -> Holders | None:
     reached = [path for path in paths if path is not None]
     return frozenset().union(*reached) if reached else None

@@ -42,7 +42,7 @@ from lean_agentic.kernel.ir import (
     map_atoms,
 )
 from lean_agentic.kernel.liveness import LiveSets, Names
-from lean_agentic.kernel.operation_types import check_condition, result_type
+from lean_agentic.kernel.operation_types import as_equality, check_condition, result_type
 from lean_agentic.kernel.stores import check_store, element_type
 from lean_agentic.kernel.types import (
     DEEPEST_NESTING,
@@ -199,6 +199,9 @@ class Inference:
         if isinstance(operation, Call):
             name, result = self._call(operation.procedure, tuple(each.type for each in operation.arguments))
             operation = changed(operation, procedure=name)
+        elif isinstance(operation, Compare) and operation.operator in ("in", "inset"):
+            operation = as_equality(operation)
+            result = result_type(operation)
         elif isinstance(operation, MakeList) and operation.growing:
             result = ListType(self._growing.get(statement.target, NEVER))
         else:

@@ -23,6 +23,7 @@ from lean_agentic.kernel.ir import (
     ForRange,
     If,
     Local,
+    Pop,
     Procedure,
     Raise,
     Return,
@@ -210,6 +211,8 @@ class _Frame:
             evaluate.store(statement, self._read)
         elif isinstance(statement, Append):
             self._read(statement.container).append(self._read(statement.value))
+        elif isinstance(statement, Pop):
+            self._read(statement.container).pop()
         elif isinstance(statement, CheckBound) and statement.name not in self.values:
             raise UnboundLocalError(f"cannot access local variable '{statement.name}' where it has no value")
 

@@ -38,12 +38,18 @@ def range_length(start: int, stop: int, step: int) -> int:
     return max(0, (stop - start + step - (1 if step > 0 else -1)) // step)
 
 
+def in_range(value: object, start: int, stop: int, step: int) -> bool:
+    """`value in range(start, stop, step)`."""
+    return value in range(start, stop, step)
+
+
 INTRINSICS: dict[str, Callable[..., Any]] = {
     **{name: getattr(builtins, name) for name in BUILTINS},
     **{f"math.{name}": getattr(math, name) for name in MATH},
     **{f"np.{name}": getattr(np, name) for name in NUMPY},
     "index": operator.index,
     "range_length": range_length,
+    "in_range": in_range,
 }
 INTRINSIC_NAMES: dict[Any, str] = {function: name for name, function in INTRINSICS.items()}
 ARRAY_MAKERS: dict[Any, str] = {
@@ -51,4 +57,5 @@ ARRAY_MAKERS: dict[Any, str] = {
 }  # fmt: skip
 EXCEPTIONS = frozenset(
     value for value in vars(builtins).values() if isinstance(value, type) and issubclass(value, Exception)
-) - {UnicodeDecodeError, UnicodeEncodeError, UnicodeTranslateError}
+) - {UnicodeDecodeError, UnicodeEncodeError, UnicodeTranslateError, StopIteration}
+"""Those that are raised with any arguments and pass generator expressions as they are."""

@@ -49,6 +49,15 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class Message:
+    """Text of an exception: a Python expression of the variables `names`, evaluated when the exception is raised."""
+
+    text: str
+    names: tuple[str, ...]
+    operands: tuple[Atom, ...]
+
+
+@dataclass(frozen=True)
 class Operation:
     """Right-hand side of an assignment."""
 
@@ -80,7 +89,10 @@ class Binary(Operation):
 
 @dataclass(frozen=True)
 class Compare(Operation):
-    """`== != < <= > >= is isnot`; `is` only against None."""
+    """`== != < <= > >= is isnot`; `is` only against None.
+
+    Before its types are known also "in" (`left in (right,)`) and "inset" (`left in {right}`).
+    """
 
     operator: str
     left: Atom
@@ -181,10 +193,17 @@ class Store(Statement):
 
 @dataclass(frozen=True)
 class Append(Statement):
-    """Adds to a list that a comprehension is building and nobody else has seen."""
+    """Adds to a list that nobody else has: a comprehension's, or one that grows by `x.append(e)`."""
 
     container: Atom
     value: Atom
+
+
+@dataclass(frozen=True)
+class Pop(Statement):
+    """Removes the last element of a list that nobody else has; IndexError if there is none."""
+
+    container: Atom
 
 
 @dataclass(frozen=True)
@@ -254,7 +273,7 @@ class Raise(Statement):
     """Raises a built-in exception."""
 
     exception: str
-    arguments: tuple[Atom, ...]
+    arguments: tuple[Atom | Message, ...]
 
 
 @dataclass(frozen=True)
@@ -294,7 +313,7 @@ def walk(block: Block) -> Iterator[Statement]:
             yield from walk(inner)
 
 
-def atoms(node: Statement | Operation | Slice) -> Sequence[Atom]:
+def atoms(node: Statement | Operation | Slice | Message) -> Sequence[Atom]:
     """The operands of a statement or operation, left to right, without those of inner blocks."""
     found: list[Atom] = []
     for name in OPERANDS[type(node)]:
@@ -304,13 +323,13 @@ def atoms(node: Statement | Operation | Slice) -> Sequence[Atom]:
             found.append(value)
         elif kind is tuple:
             for item in value:
-                found += atoms(item) if type(item) is Slice else (item,)
+                found += atoms(item) if type(item) in (Slice, Message) else (item,)
         else:
             found += atoms(value)
     return found
 
 
-Node = TypeVar("Node", Operation, Slice, Statement)
+Node = TypeVar("Node", Operation, Slice, Message, Statement)
 
 
 def map_atoms(node: Node, change: Callable[[Atom], Atom]) -> Node:
@@ -322,7 +341,9 @@ def map_atoms(node: Node, change: Callable[[Atom], Atom]) -> Node:
         if kind is Local or kind is Constant:
             parts[name] = change(value)
         elif kind is tuple:
-            parts[name] = tuple([map_atoms(item, change) if type(item) is Slice else change(item) for item in value])
+            parts[name] = tuple(
+                [map_atoms(item, change) if type(item) in (Slice, Message) else change(item) for item in value]
+            )
         else:
             parts[name] = map_atoms(value, change)
     return changed(node, **parts)
@@ -363,7 +384,7 @@ def renumbered(block: Block, ids: Iterator[int]) -> tuple[Block, dict[int, int]]
     return tuple(map(copied, block)), origin
 
 
-_KINDS: list[type[Any]] = [Slice, *Operation.__subclasses__(), *Statement.__subclasses__()]
+_KINDS: list[type[Any]] = [Slice, Message, *Operation.__subclasses__(), *Statement.__subclasses__()]
 OPERANDS: dict[type[Any], tuple[str, ...]] = {
     kind: tuple(each.name for each in fields(kind) if "Atom" in str(each.type) or each.type == "Operation")
     for kind in _KINDS

@@ -64,7 +64,8 @@ UNARY: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-    "is": operator.is_, "isnot": operator.is_not,
+    "is": operator.is_, "isnot": operator.is_not, "in": lambda left, right: left in (right,),
+    "inset": lambda left, right: left in {right},
 }  # fmt: skip
 SAMPLES: dict[Type, tuple[Any, ...]] = {
     NONE: (None,),
@@ -191,6 +192,26 @@ def _compare(operation: Compare) -> Type:
     return probed(COMPARE[operation.operator], (left, right), huge=True)
 
 
+def as_equality(operation: Compare) -> Compare:
+    """The `==` that an "in" or "inset" is for the types of its operands.
+
+    Raises
+    ------
+    UnsupportedError
+        If identity or hashing may matter: a NaN is found by identity only.
+    """
+    left, right = operation.left, operation.right
+    both = set(left.type.members) & set(right.type.members) & {FLOAT, COMPLEX}
+    if both and not any(isinstance(each, Constant) and each.value == each.value for each in (left, right)):
+        raise UnsupportedError("`in` finds a NaN by its identity; compare floats with == or any(x == y for y in ...)")
+    if any(isinstance(each, NumpyScalar) for each in right.type.members):
+        raise UnsupportedError("`in` is not taken where the elements are NumPy scalars; use any(x == y for y in ...)")
+    floating = any(isinstance(each, NumpyScalar) and each.dtype.startswith("float") for each in left.type.members)
+    if floating and operation.operator == "inset":
+        raise UnsupportedError("a NumPy float in a set is found by its hash; use a tuple")
+    return Compare("==", right, left)
+
+
 def _intrinsic(operation: Intrinsic) -> Type:
     types = tuple(argument.type for argument in operation.arguments)
     if operation.name == "len":
@@ -202,6 +223,10 @@ def _intrinsic(operation: Intrinsic) -> Type:
             raise UnsupportedError(f"range and enumerate take ints, not {', '.join(map(str, types))}")
         return INT
     scalars(operation.name, types)
+    if operation.name == "in_range":
+        if not all(map(is_index, types[1:])):
+            raise UnsupportedError(f"range takes ints, not {', '.join(map(str, types[1:]))}")
+        return BOOL
     if operation.name == "round" and types[1:] and not is_index(types[1]):
         raise UnsupportedError("round takes an int for the number of digits")
     return probed(INTRINSICS[operation.name], types)

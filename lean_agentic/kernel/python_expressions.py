@@ -30,6 +30,7 @@ from lean_agentic.kernel.ir import (
     Intrinsic,
     MakeList,
     MakeTuple,
+    Message,
     NewArray,
     Operation,
     Raise,
@@ -123,7 +124,15 @@ class Expressions:
     def exception(self, statement: Raise, read: Read) -> ast.expr:
         """The exception that a statement raises."""
         name = self.outside.name(statement.exception, getattr(builtins, statement.exception))
-        return call(name, map(read, statement.arguments))
+        arguments = [
+            self._message(each, read) if isinstance(each, Message) else read(each) for each in statement.arguments
+        ]
+        return call(name, arguments)
+
+    def _message(self, message: Message, read: Read) -> ast.expr:
+        """The user's expression; its variables keep their names, constants get theirs."""
+        values = dict(zip(message.names, map(read, message.operands), strict=True))
+        return _Filled(values, self.outside).visit(ast.parse(message.text, mode="eval").body)  # type: ignore[no-any-return]
 
     def _in_place(self, operator: str, left: ast.expr, right: ast.expr) -> ast.expr:
         """What `left operator= right` assigns, as an expression."""
@@ -146,8 +155,25 @@ class Expressions:
         return call(make, map(read, operation.arguments), keywords)
 
 
+class _Filled(ast.NodeTransformer):
+    """Puts values in the place of names; what has none is a built-in function."""
+
+    def __init__(self, values: Mapping[str, ast.expr], outside: Outside) -> None:
+        self._values = values
+        self._outside = outside
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        found = self._values.get(node.id)
+        return self._outside.name(node.id, getattr(builtins, node.id)) if found is None else found
+
+
 def _compare(operation: Compare, read: Read) -> ast.expr:
     left, right = operation.left, operation.right
+    if operation.operator in ("in", "inset"):
+        value, item = read(left), read(right)
+        return ast.Compare(
+            value, [ast.In()], [ast.Tuple([item], LOAD) if operation.operator == "in" else ast.Set([item])]
+        )
     constants = [each for each in (left, right) if isinstance(each, Constant) and each.value is not None]
     if operation.operator in ("is", "isnot") and constants:
         # Always known, and the compiler would warn about `is` with a literal.

@@ -26,6 +26,7 @@ from lean_agentic.kernel.ir import (
     ForRange,
     If,
     Local,
+    Pop,
     Raise,
     Return,
     Statement,
@@ -233,6 +234,11 @@ class _Block:
         method = ast.Attribute(read(statement.container), "append", LOAD)
         self._emit(ast.Expr(call(method, [read(statement.value)])))
 
+    def pop(self, statement: Pop) -> None:
+        """`container.pop()`."""
+        read = self._operands([statement.container])
+        self._emit(ast.Expr(call(ast.Attribute(read(statement.container), "pop", LOAD), [])))
+
     def check(self, statement: CheckBound) -> None:
         """Reading the name is the check."""
         self._emit(ast.Expr(ast.Name(statement.name, LOAD)))
@@ -289,13 +295,14 @@ class _Block:
 
     def fail(self, statement: Raise) -> None:
         """`raise`."""
-        read = self._operands(statement.arguments)
+        read = self._operands(atoms(statement))
         self._emit(ast.Raise(self._expressions.exception(statement, read), None))
 
 
 STATEMENTS: dict[type[Statement], Callable[[_Block, Any], None]] = {
     Store: _Block.store,
     Append: _Block.append,
+    Pop: _Block.pop,
     CheckBound: _Block.check,
     If: _Block.choose,
     While: _Block.repeat_while,

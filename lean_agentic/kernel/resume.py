@@ -117,7 +117,8 @@ class _Resume:
 
     def _for(self, loop: ForRange) -> Block:
         known = self._has(Local(loop.counter)) and self._has(loop.stop) and self._has(loop.step)
-        if known and loop.body[0].id == self._target and not self._behind:
+        repeats = bool(ways(loop.body) & {None, Continue})  # else the counter and the bounds may not be live
+        if known and repeats and loop.body[0].id == self._target and not self._behind:
             begin = Assign(next(self._ids), loop.line, self._name(), Copy(Local(loop.counter)), INT)
             return (begin, replace(loop, start=Local(begin.target, INT)))
         following = Assign(next(self._ids), loop.line, self._name(), Binary("+", Local(loop.counter), loop.step), INT)

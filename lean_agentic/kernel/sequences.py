@@ -1,4 +1,4 @@
-"""Lowering of what loops run over, and of comprehensions.
+"""Lowering of what loops run over.
 
 Every iterable of the kernel language has a length that cannot change while it is iterated and an element for each
 position, so all `for` loops become one form: a range over positions whose body begins by computing the element.
@@ -12,16 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Union
 
-from lean_agentic.kernel.builder import Builder, constant, lowers, reached_by_all
+from lean_agentic.kernel.builder import Builder, constant, reached_by_all
 from lean_agentic.kernel.ir import (
-    Append,
     Atom,
     Binary,
+    Break,
     ForRange,
     Index,
     Intrinsic,
     Local,
-    MakeList,
     MakeTuple,
     Unpack,
 )
@@ -46,7 +45,7 @@ class Iterable:
 def lower_iterable(build: Builder, node: ast.expr) -> Iterable:
     """Evaluate an iterable: range, enumerate, zip, reversed, or a list, tuple or array."""
     if isinstance(node, ast.Call):
-        function = _outside_function(build, node.func)
+        function = outside_function(build, node.func)
         for known, rule in RULES.items():
             if function is known and not node.keywords and not any(isinstance(a, ast.Starred) for a in node.args):
                 build.value(node.func)
@@ -57,12 +56,21 @@ def lower_iterable(build: Builder, node: ast.expr) -> Iterable:
     return Iterable(length, lambda build, position: build.assign(Index(container, (position,))), source=source)
 
 
-def _outside_function(build: Builder, node: ast.expr) -> object:
+def outside_function(build: Builder, node: ast.expr) -> object:
+    """What a name from outside the function means; None for any other expression. Emits and guards nothing new."""
     if not isinstance(node, ast.Name) or node.id in build.scope.locals or node.id in build.renamed:
         return None
     with build.block():  # look without emitting
         value = build.value(node)
     return value.value if isinstance(value, Static) else None
+
+
+def is_iterator(build: Builder, node: ast.expr) -> bool:
+    """Whether an expression is a generator expression, a range or the like: something that is no container."""
+    if isinstance(node, ast.Call):
+        function = outside_function(build, node.func)
+        return any(function is known for known in RULES)
+    return isinstance(node, ast.GeneratorExp)
 
 
 def _range(build: Builder, node: ast.Call, counted: bool = False) -> Iterable:
@@ -84,7 +92,7 @@ def _range(build: Builder, node: ast.Call, counted: bool = False) -> Iterable:
 
 def _counted(build: Builder, node: ast.expr) -> Iterable:
     """An iterable whose length is known as a value, as zip and reversed want it."""
-    if isinstance(node, ast.Call) and _outside_function(build, node.func) is builtins.range and not node.keywords:
+    if isinstance(node, ast.Call) and outside_function(build, node.func) is builtins.range and not node.keywords:
         build.value(node.func)
         return _range(build, node, counted=True)
     return lower_iterable(build, node)
@@ -127,7 +135,7 @@ def _zip(build: Builder, node: ast.Call) -> Iterable:
 def _reversed(build: Builder, node: ast.Call) -> Iterable:
     if len(node.args) != 1:
         raise build.unsupported(node, "reversed takes 1 argument")
-    function = _outside_function(build, node.args[0].func) if isinstance(node.args[0], ast.Call) else None
+    function = outside_function(build, node.args[0].func) if isinstance(node.args[0], ast.Call) else None
     if function in (enumerate, zip, reversed):
         raise build.unsupported(node, "reversed takes a range, a list, a tuple or an array")
     inner = _counted(build, node.args[0])
@@ -200,51 +208,8 @@ def as_atom(build: Builder, value: Tree) -> Atom:
     return build.assign(MakeTuple(tuple(as_atom(build, item) for item in value)))
 
 
-@lowers(ast.ListComp)
-def lower_comprehension(build: Builder, node: ast.ListComp) -> Atom:
-    """`[e for x in xs if c]`: a loop that appends to a new list; its variables get names of their own."""
-    result = build.assign(MakeList((), growing=True))
-    outer = dict(build.renamed)
-    _comprehension_level(build, node, 0, result)
-    build.renamed = outer
-    return result
-
-
-def list_of(build: Builder, iterable: ast.expr) -> Atom:
-    """`list(iterable)`, as the comprehension that copies every element."""
-    level = ast.comprehension(target=ast.Name("item", ast.Store()), iter=iterable, ifs=[], is_async=0)
-    copied = ast.ListComp(elt=ast.Name("item", ast.Load()), generators=[level])
-    return lower_comprehension(build, ast.fix_missing_locations(ast.copy_location(copied, iterable)))
-
-
-def _comprehension_level(build: Builder, node: ast.ListComp, level: int, result: Local) -> None:
-    if level == len(node.generators):
-        build.emit(Append, container=result, value=build.atom(node.elt))
-        return
-    generator = node.generators[level]
-    iterable = lower_iterable(build, generator.iter)
-    names = {n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
-    renamed = build.renamed | {name: build.fresh(f"{name}.") for name in sorted(names)}
-
-    def body(value: Tree) -> None:
-        build.renamed = renamed
-        assign_target(build, generator.target, value, lambda target, item: _bind_name(build, target, item))
-        _filtered(build, node, level, 0, result)
-
-    emit_loop(build, iterable, body, lambda: None)
-
-
-def _bind_name(build: Builder, target: ast.expr, value: Atom) -> None:
-    if not isinstance(target, ast.Name):
-        raise build.unsupported(target, "a comprehension assigns only to names")
-    build.bind(target.id, value)
-
-
-def _filtered(build: Builder, node: ast.ListComp, level: int, position: int, result: Local) -> None:
-    conditions = node.generators[level].ifs
-    if position == len(conditions):
-        _comprehension_level(build, node, level + 1, result)
-        return
-    build.choose(
-        build.atom(conditions[position]), lambda: _filtered(build, node, level, position + 1, result), lambda: None
-    )
+def leave_loop(build: Builder) -> None:
+    """Emit a `break`."""
+    build.break_bounds[-1].append(build.bound)
+    build.emit(Break)
+    build.bound = None

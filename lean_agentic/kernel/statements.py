@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import cast
 
 from lean_agentic.kernel.builder import Builder, constant, lowers, reached_by_all
 from lean_agentic.kernel.expressions import BINARY, index_items
-from lean_agentic.kernel.growth import appended_name
+from lean_agentic.kernel.growth import method_call
 from lean_agentic.kernel.intrinsics import EXCEPTIONS
 from lean_agentic.kernel.ir import (
     Append,
     Atom,
     Binary,
-    Break,
     Constant,
     Continue,
     Index,
     MakeList,
+    Message,
     Raise,
     Return,
     Slice,
@@ -25,9 +26,17 @@ from lean_agentic.kernel.ir import (
     While,
 )
 from lean_agentic.kernel.loops import Loop
+from lean_agentic.kernel.messages import is_text, message
 from lean_agentic.kernel.scope import Static
-from lean_agentic.kernel.sequences import Tree, assign_target, emit_loop, lower_iterable
-from lean_agentic.kernel.types import STRING
+from lean_agentic.kernel.sequences import (
+    Tree,
+    as_atom,
+    assign_target,
+    emit_loop,
+    leave_loop,
+    lower_iterable,
+    outside_function,
+)
 
 
 @lowers(ast.Assign)
@@ -36,6 +45,8 @@ def lower_assign(build: Builder, node: ast.Assign) -> None:
     if len(node.targets) == 1 and _make_growing(build, node.targets[0], node.value):
         return
     value: Tree
+    if len(node.targets) == 1 and _make_several(build, node.targets[0], node.value):
+        return
     if isinstance(node.value, ast.Tuple) and all(isinstance(t, ast.Tuple | ast.List) for t in node.targets):
         # Frozen one by one: a later element, or a target, may assign a variable that an earlier one read.
         value = tuple(build.freeze(build.atom(item)) for item in node.value.elts)
@@ -54,14 +65,68 @@ def lower_annotated(build: Builder, node: ast.AnnAssign) -> None:
 
 def _make_growing(build: Builder, target: ast.expr, value: ast.expr) -> bool:
     """`x = [a, b]` where `x` grows later: an empty list and what is appended first."""
-    if not (isinstance(target, ast.Name) and target.id in build.growing and isinstance(value, ast.List)):
+    if not _grows(build, target) or not isinstance(target, ast.Name):
         return False
-    items = [build.freeze(build.atom(item)) for item in value.elts]
-    made = build.assign(MakeList((), growing=True), target.id)
-    build.bound_now(target.id)
+    if _makes_list(build, value):
+        _copy_growing(build, target.id, value)
+        return True
+    if not isinstance(value, ast.List):
+        return False
+    _begin_growing(build, target.id, [build.freeze(build.atom(item)) for item in value.elts])
+    return True
+
+
+def _make_several(build: Builder, target: ast.expr, value: ast.expr) -> bool:
+    """`x, n = [a, b], 0` where `x` grows later."""
+    if not isinstance(value, ast.Tuple) or not isinstance(target, ast.Tuple) or len(target.elts) != len(value.elts):
+        return False
+    pairs = list(zip(target.elts, value.elts, strict=True))
+    displays = [_grows(build, each) and isinstance(made, ast.List) for each, made in pairs]
+    if not any(displays):
+        return False
+    parts: list[list[Atom]] = []
+    for (_, made), display in zip(pairs, displays, strict=True):
+        items = made.elts if display and isinstance(made, ast.List) else [made]
+        parts.append([build.freeze(build.atom(item)) for item in items])
+    for (each, _), display, values in zip(pairs, displays, parts, strict=True):
+        if display and isinstance(each, ast.Name):
+            _begin_growing(build, each.id, values)
+        else:
+            assign_target(build, each, values[0], lambda name, item: store(build, name, item))
+    return True
+
+
+def _grows(build: Builder, target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id in build.growing
+
+
+def _begin_growing(build: Builder, name: str, items: Sequence[Atom]) -> None:
+    """An empty list and what is appended first."""
+    made = build.assign(MakeList((), growing=True), name)
+    build.bound_now(name)
     for item in items:
         build.emit(Append, container=made, value=item)
-    return True
+
+
+def _makes_list(build: Builder, value: ast.expr) -> bool:
+    """Whether an expression always gives a list that nobody else has."""
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add | ast.Mult):
+        return isinstance(value.left, ast.List) or isinstance(value.right, ast.List)
+    return isinstance(value, ast.ListComp) or (
+        isinstance(value, ast.Call) and outside_function(build, value.func) is list
+    )
+
+
+def _copy_growing(build: Builder, name: str, value: ast.expr) -> None:
+    """A list made in one go, element by element into one that can grow."""
+    iterable = lower_iterable(build, value)
+    made = build.assign(MakeList((), growing=True), name)
+    build.bound_now(name)
+    emit_loop(build, iterable, lambda item: build.emit(Append, container=made, value=as_atom(build, item)), _nothing)
+
+
+def _nothing() -> None:
+    """No statements."""
 
 
 def store(build: Builder, target: ast.expr, value: Atom) -> None:
@@ -103,7 +168,7 @@ def lower_augmented(build: Builder, node: ast.AugAssign) -> None:
 @lowers(ast.Expr)
 def lower_expression_statement(build: Builder, node: ast.Expr) -> None:
     """An expression for its effect; a docstring has none."""
-    name = appended_name(node)
+    name = method_call(node.value, "append", 1)
     if name in build.growing and isinstance(node.value, ast.Call):
         container = build.read(name)
         build.emit(Append, container=container, value=build.atom(node.value.args[0]))
@@ -165,9 +230,7 @@ def lower_for(build: Builder, node: ast.For) -> None:
 @lowers(ast.Break)
 def lower_break(build: Builder, node: ast.Break) -> None:
     """`break`."""
-    build.break_bounds[-1].append(build.bound)
-    build.emit(Break)
-    build.bound = None
+    leave_loop(build)
 
 
 @lowers(ast.Continue)
@@ -189,8 +252,7 @@ def lower_assert(build: Builder, node: ast.Assert) -> None:
     """`assert`: the message is evaluated only when it fails."""
 
     def fail() -> None:
-        arguments = () if node.msg is None else (_exception_argument(build, node.msg),)
-        _raise(build, "AssertionError", arguments)
+        _raise(build, "AssertionError", _exception_arguments(build, [] if node.msg is None else [node.msg]))
 
     build.choose(build.atom(node.test), lambda: None, fail)
 
@@ -206,16 +268,21 @@ def lower_raise(build: Builder, node: ast.Raise) -> None:
     given = call.args if isinstance(call, ast.Call) else []
     if isinstance(call, ast.Call) and call.keywords:
         raise build.unsupported(node, "an exception with keyword arguments is outside the kernel language")
-    _raise(build, exception.value.__name__, tuple(_exception_argument(build, argument) for argument in given))
+    _raise(build, exception.value.__name__, _exception_arguments(build, given))
 
 
-def _exception_argument(build: Builder, node: ast.expr) -> Atom:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return Constant(node.value, STRING)
-    return build.atom(node)
+def _exception_arguments(build: Builder, given: Sequence[ast.expr]) -> tuple[Atom | Message, ...]:
+    """Numbers and messages; a message is made last, so what stands behind it must not be able to fail."""
+    found: list[Atom | Message] = []
+    for node in given:
+        before = len(build.statements)
+        found.append(message(build, node) if is_text(node) else build.atom(node))
+        if len(build.statements) > before and any(isinstance(each, Message) for each in found[:-1]):
+            raise build.unsupported(node, "behind a message that is made only variables and constants are taken")
+    return tuple(found)
 
 
-def _raise(build: Builder, exception: str, arguments: tuple[Atom, ...]) -> None:
+def _raise(build: Builder, exception: str, arguments: tuple[Atom | Message, ...]) -> None:
     build.emit(Raise, exception=exception, arguments=arguments)
     build.bound = None
 

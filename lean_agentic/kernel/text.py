@@ -22,8 +22,10 @@ from lean_agentic.kernel.ir import (
     Intrinsic,
     MakeList,
     MakeTuple,
+    Message,
     NewArray,
     Operation,
+    Pop,
     Procedure,
     Raise,
     Return,
@@ -48,11 +50,13 @@ def atom_text(atom: Atom) -> str:
     return atom.spelling if isinstance(atom, Constant) else atom.name
 
 
-def _list(atoms: tuple[Atom | Slice, ...]) -> str:
+def _list(atoms: tuple[Atom | Slice | Message, ...]) -> str:
     return ", ".join(_item(atom) for atom in atoms)
 
 
-def _item(item: Atom | Slice) -> str:
+def _item(item: Atom | Slice | Message) -> str:
+    if isinstance(item, Message):
+        return item.text
     if not isinstance(item, Slice):
         return atom_text(item)
     parts = [atom_text(part) for part in (item.start, item.stop, item.step)]
@@ -96,6 +100,8 @@ def statement_text(statement: Statement) -> str:
             return f"{atom_text(statement.container)}[{_list(statement.items)}] = {atom_text(statement.value)}"
         case Append():
             return f"append {atom_text(statement.value)} to {atom_text(statement.container)}"
+        case Pop():
+            return f"pop from {atom_text(statement.container)}"
         case CheckBound():
             return f"check that {statement.name} is bound"
         case If():

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lean_agentic.jit_runtime import JitRuntimeConfig, threaded_loop
 from lean_agentic.jit_runtime.backend import NativeBackend
 from lean_agentic.jit_runtime.compiled import Alone
+from lean_agentic.jit_runtime.exception_freedom import exception_freedom
 from lean_agentic.jit_runtime.machine_code import Options
 from lean_agentic.jit_runtime.parallel import Parallel, parallel_version, reasons_against
 from lean_agentic.kernel import continuation, function_from_source, lower, type_of
@@ -134,6 +135,15 @@ def test_loop_inside_a_loop():
     made = same(compiled(JACOBI, a, a, 4), a, np.zeros((ROWS, 6)), 4)
     assert made.loops[0].in_threads == 4
     assert made.owner.left_at == []
+
+
+def test_rows_are_copied_only_where_something_may_raise():
+    a = np.ones((ROWS, 6))
+    made = same(compiled(JACOBI, a, a, 4), a, np.zeros((ROWS, 6)), 4)
+    assert made.loops[0].copied == 0
+    same(made, a, np.zeros((ROWS - 2, 6)), 4)
+    assert made.loops[0].copied > 0
+    assert made.loops[0].undone == 1
 
 
 def test_empty_and_short():
@@ -390,7 +400,9 @@ def test_generated_loops(source, memory, divisor):
     assume(not reasons_against(kernel))
     made = parallel_version(kernel, owner=Watcher(), threads=3)
     assert made is not None
+    quiet = exception_freedom(kernel, Options().facts(kernel, 3)).holds(arguments)
     same(made, *arguments)
+    assert not quiet or outcome(kernel.function, copied(arguments))[0] == "returned"
 
 
 def test_the_configuration_decides_whether_loops_run_on_threads() -> None:

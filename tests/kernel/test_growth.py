@@ -1,4 +1,4 @@
-"""Lists that grow by `append`: what is taken does what CPython does, also from the middle; the rest is refused."""
+"""Lists that grow by `append` and shrink by `pop`: what is taken does what CPython does, also from the middle."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from lean_agentic.jit_runtime.compiled import compile_kernel
+from lean_agentic.jit_runtime.machine_code import Options
 from lean_agentic.kernel import (
     Kernel,
+    Outcome,
     UnsupportedError,
     continuation,
     fingerprint,
@@ -19,6 +22,7 @@ from lean_agentic.kernel import (
     python_function,
     type_of,
 )
+from tests.kernel.against_cpython import check, outcome, same
 
 TAKEN = [
     "out = []\nfor i in range(n):\n    if i % 3:\n        out.append(i * x)\nreturn out",
@@ -32,17 +36,40 @@ TAKEN = [
     "out: list = []\nfor i in range(n):\n    out.append((i, [k for k in range(i)]))\nreturn out",
     "if n > 2:\n    out = []\nfor i in range(3):\n    out.append(i)\nreturn out",
     "out = []\nout.append(n // (n - 7))\nreturn out",
+    "out = []\nfor i in range(n):\n    out.append(len(out) + sum(out))\nreturn out",
+    "out = []\nfor i in range(n):\n    if len(out) > 3 or out and out[-1] > 5:\n        break\n    out.append(i)\n"
+    "return out, out[1:], not out",
+    "stack = [n]\nsteps = 0\nwhile stack:\n    v = stack.pop()\n    steps += 1\n    if v > 1:\n"
+    "        stack.append(v - 1)\n        stack.append(v - 2)\nreturn steps, stack",
+    "stack = [(n, 0)]\nout = []\nwhile len(stack) > 0 and len(out) < 40:\n    v, d = stack.pop()\n"
+    "    out.append(v + d)\n"
+    "    for k in range(1, v):\n        stack.append((v - k - 1, d + 1))\nreturn out",
+    "queue, head = [], 0\nqueue = [n]\nwhile head < len(queue):\n    v = queue[head]\n    head += 1\n    if v > 1:\n"
+    "        queue.append(v // 2)\n        queue.append(v - 2)\nreturn queue",
+    "out = [0] * n\nout.append(n)\nout[0] = 5\nout.append(out.pop() + out.pop())\nreturn out",
+    "out = [k * x for k in range(n)]\nfor v in out:\n    n += v > 1\nout.append(0.5)\nwhile out.pop() > 1:\n    pass\n"
+    "return out, n",
+    "out = [n]\nout.pop()\nif n == 3:\n    out.pop()\nreturn out",
+    "rows = []\nfor i in range(n):\n    rows.append([i])\n    last = rows.pop()\n    last[0] += 1\n"
+    "    rows.append(last)\n"
+    "return rows",
+    "seen = list(range(3))\nfor i in range(n):\n    if i * i % 7 not in seen:\n        seen.append(i * i % 7)\n"
+    "return seen",
+    "out = [1.5]\nfor v in out:\n    out.append(v)\n    break\nreturn out, [out.pop() for k in range(2)], out",
 ]
 REFUSED = [
-    ("out = []\nfor i in range(n):\n    out.append(len(out))\nreturn out", 4, "is read before it grows"),
-    (
-        "out = []\nfor i in range(n):\n    if len(out) > 3:\n        break\n    out.append(i)\nreturn out",
-        6,
-        "is read before",
-    ),
-    ("out = [0]\nfor v in out:\n    if v < n:\n        out.append(v + 1)\nreturn out", 5, "is read before"),
-    ("out = []\nout.append(out)\nreturn out", 3, "is read before"),
-    ("out = [0] * n\nout.append(1)\nreturn out", 2, r"can only be assigned a list like \[\]"),
+    ("out = [0]\nfor v in out:\n    if v < n:\n        out.append(v + 1)\nreturn out", 5, "while a loop runs over it"),
+    ("out = [0]\nfor i, v in enumerate(out):\n    out.pop()\nreturn out", 4, "while a loop runs over it"),
+    ("out = [0]\nt = [out.pop() for v in out]\nreturn out", 3, "while a loop runs over it"),
+    ("out = []\nout.append(out)\nreturn out", 3, "is given away before"),
+    ("out = []\nt = (out, 1)\nout.append(1)\nreturn t", 4, "is given away before"),
+    ("out = []\nfor i in range(n):\n    out.append(i)\n    t = [out]\nreturn t", 4, "is given away before"),
+    ("out = []\nt = xs if n else out\nout.append(1)\nreturn t", 4, "is given away before"),
+    ("out = []\nt = n and out\nout.append(1)\nreturn t", 4, "is given away before"),
+    ("out = xs[:]\nout.append(1)\nreturn out", 2, r"can only be assigned a list like \[\]"),
+    ("out = xs\nout.pop()\nreturn out", 2, r"can only be assigned a list like \[\]"),
+    ("out = []\nout.pop(0)\nreturn out", 3, r"method calls such as .pop\(\)"),
+    ("xs.pop()\nreturn xs", 2, r"method calls such as .pop\(\)"),
     ("out = other = []\nout.append(1)\nreturn out", 2, "can only be assigned"),
     ("out = []\nfor out in range(n):\n    out.append(1)\nreturn out", 3, "can only be assigned"),
     ("out = []\ny = out.append(n)\nreturn out", 3, "method calls such as .append()"),
@@ -70,6 +97,13 @@ def test_what_is_taken_is_cpython(body: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("body", TAKEN)
+def test_compiled_code(body: str) -> None:
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    for n in (0, 3, 9):
+        check(f"def f(n, x, xs):\n{lines}\n", n, 0.5, [1])
+
+
+@pytest.mark.parametrize("body", TAKEN)
 def test_half_built_lists_go_on(body: str) -> None:
     arguments = (9, 0.5, [1])
     kernel = lowered(body, *arguments)
@@ -82,6 +116,23 @@ def test_half_built_lists_go_on(body: str) -> None:
         found = interpret(rest, list(copy.deepcopy(state).values()), check_types=True)
         assert fingerprint(found.value) == fingerprint(whole.value)
         assert fingerprint(python_function(kernel, statement_id=part.at)(state)) == fingerprint(whole.value)
+
+
+@pytest.mark.parametrize("body", TAKEN)
+def test_compiled_code_goes_on_with_half_built_lists(body: str) -> None:
+    """The Python lists that come in become as long as they would."""
+    arguments = (9, 0.5, [1])
+    kernel = lowered(body, *arguments)
+    whole, live = interpret(kernel, arguments), liveness(kernel.entry)
+    for budget in range(1, whole.steps, max(1, whole.steps // 9)):
+        part = interpret(kernel, arguments, budget=budget)
+        assert part.at is not None
+        state = {name: part.locals[name] for name in live.before[part.at] if name in part.locals}
+        rest = continuation(kernel, part.at, types={name: type_of(value) for name, value in state.items()})
+        found = outcome(compile_kernel(rest, 1, options=Options(engine="x86")).code, tuple(state.values()))
+        same(
+            Outcome(found.ending, found.value, found.exception, ()), Outcome(whole.ending, whole.value, whole.exception)
+        )
 
 
 @pytest.mark.parametrize(("body", "line", "reason"), REFUSED)

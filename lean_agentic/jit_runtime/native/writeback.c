@@ -93,11 +93,18 @@ static int make_origin(Context *ctx, NativeList *list) {
     return failed;
 }
 
+/* Elements that compiled code has taken off the end. */
+static int shorten(NativeList *list) {
+    list->synced = list->length;
+    return PyList_SetSlice(list->origin, list->length, PY_SSIZE_T_MAX, NULL);
+}
+
 int list_to_python(Context *ctx, NativeList *list) {
     if (list->epoch == ctx->epoch || list->stale) return 0;
     list->epoch = ctx->epoch;
     if (list->layout->deep && context_touch(ctx, list)) return -1;
     if (list->origin == NULL) return make_origin(ctx, list);
+    if (list->length < list->synced && shorten(list)) return -1;
     if (list->layout->deep && write_elements(ctx, list)) return -1;
     return list->length > list->synced ? append_elements(ctx, list) : 0;
 }
