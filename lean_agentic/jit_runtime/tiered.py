@@ -177,7 +177,8 @@ class TieredFunction:
         """A call for which an outside value that was compiled in may have changed."""
         if version.kernel.is_current():
             promotion.renew_guards(version)
-            return version.code(*arguments)
+            # Not the code at once: a guard that cannot hold would ask here again, without end.
+            return self.switch.interpreted(*arguments)
         demotion.drop_versions(self, "a global, a closure variable or a default has changed")
         return self.switch.interpreted(*arguments)
 

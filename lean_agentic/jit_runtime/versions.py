@@ -80,7 +80,7 @@ class Version:
     @property
     def calls(self) -> int:
         """Calls of compiled code."""
-        return self.earlier_calls + sum(getattr(each.code, "calls", 0) for each in self.tiers.values())
+        return self.earlier_calls + sum(getattr(each.code, "calls", 0) for each in list(self.tiers.values()))
 
     @property
     def size(self) -> int:

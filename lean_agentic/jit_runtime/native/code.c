@@ -107,7 +107,8 @@ static void account(Context *ctx, const int64_t at[4]) {
 static void review(CodeObject *self) {
     self->review_at = 2 * self->conversion_ns;
     PyObject *answer = PyObject_CallMethodNoArgs(self->handler, name_costly);
-    if (answer == NULL) PyErr_WriteUnraisable(self->handler);
+    /* Ctrl-C that arrives there is the caller's. */
+    if (answer == NULL && PyErr_ExceptionMatches(PyExc_Exception)) PyErr_WriteUnraisable(self->handler);
     Py_XDECREF(answer);
 }
 
@@ -163,6 +164,7 @@ static __attribute__((noinline)) PyObject *call(CodeObject *self, ThreadRecord *
         if (UNLIKELY(self->conversion_ns > 2 * self->native_ns && self->conversion_ns > FIRST_REVIEW_NS) &&
             self->conversion_ns > self->review_at && result != NULL)
             review(self);
+        if (UNLIKELY(PyErr_Occurred() != NULL)) Py_CLEAR(result);
     } else if (answer == MISMATCH) {
         PyObject *next = self->next;
         result = next == NULL ? hand_over(self, name_mismatch, args, self->parameter_count)
