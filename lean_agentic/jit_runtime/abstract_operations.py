@@ -39,6 +39,7 @@ from lean_agentic.kernel.ir import (
     NewArray,
     Operation,
     Slice,
+    StoreSlice,
     Unary,
     Unpack,
 )
@@ -238,4 +239,5 @@ RULES: dict[type[Operation], Callable[[Any, State], Abstract]] = {
     MakeList: _make_list,
     Attribute: _attribute,
     NewArray: _new_array,
+    StoreSlice: lambda operation, state: UNKNOWN,
 }

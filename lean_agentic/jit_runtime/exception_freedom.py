@@ -195,7 +195,7 @@ class _Plan:
                 return operator in ("is", "isnot") or (_all_numbers(left, right) and self._smalls(left, right))
             case Index(container, items):
                 if isinstance(container.type, TupleType):
-                    return True  # a constant index, which inference has tested
+                    return _place(container.type, items[0]) is not None
                 return self._within(statement, container, items)
             case Intrinsic(name, arguments):
                 arrays = [each for each in arguments if isinstance(each.type, ArrayType)]
@@ -288,8 +288,9 @@ class _Plan:
         if isinstance(statement.type, ArrayType) and not any(isinstance(each, Slice) for each in items):
             count = len(items)
             self._compute(statement.target, lambda values: values[source][count:], sized=True)
-        elif statement.type == INT and isinstance(items[0], Constant):
-            place = items[0].value
+            return
+        place = _place(atoms(statement)[0].type, items[0])
+        if place is not None:
             self._compute(statement.target, lambda values: (values[source][place],) * 2)
 
     def _sum(self, target: str, operator: str, left: Any, right: Any) -> None:
@@ -312,6 +313,13 @@ def _is_small(atom: Atom, small: set[str]) -> bool:
     if not _holds_int(atom.type):
         return True
     return abs(atom.value) < 2**63 if isinstance(atom, Constant) else atom.name in small
+
+
+def _place(container: Type, item: Atom | Slice) -> int | None:
+    """The place in a tuple that an index surely means."""
+    if not isinstance(container, TupleType) or not isinstance(item, Constant) or type(item.value) is not int:
+        return None
+    return item.value if -len(container.elements) <= item.value < len(container.elements) else None
 
 
 def _is_number(a_type: Type) -> bool:

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from lean_agentic.jit_runtime.int_sums import is_sum
 from lean_agentic.kernel.ir import (
     Assign,
     Atom,
@@ -41,6 +42,7 @@ from lean_agentic.kernel.ir import (
     Slice,
     Statement,
     Store,
+    StoreSlice,
     While,
     atoms,
     definitions,
@@ -48,10 +50,11 @@ from lean_agentic.kernel.ir import (
 )
 from lean_agentic.kernel.kernel import Kernel
 from lean_agentic.kernel.liveness import LiveSets, Names
-from lean_agentic.kernel.types import BOOL, INT, ArrayType, ListType, TupleType, Type, UnionType
+from lean_agentic.kernel.types import INT, ArrayType, ListType, TupleType, Type, UnionType
 
 FRESH = ""
 """The root of arrays that an iteration makes for itself."""
+_NO_ELEMENTS = (Attribute, Index, Intrinsic)
 _NO_ELEMENTS_READ = frozenset({"len"})
 
 
@@ -206,7 +209,7 @@ class _Examination:
         carried = (self._head | self._after) & {*self._times, self._loop.counter}
         if self._loop.counter not in self._after:
             carried -= {self._loop.counter}
-        totals = [name for name in sorted(carried) if self._is_total(name)]
+        totals = [name for name in sorted(carried) if is_sum(name, self._loop.body)]
         for name in sorted(carried):
             if name not in totals:
                 what = "the next iteration" if name in self._head - self._after else "what follows the loop"
@@ -214,19 +217,6 @@ class _Examination:
         if len(totals) > 1:
             self._refuse(self._loop, f"it has several sums: {', '.join(totals)}")
         return totals[0] if len(totals) == 1 else ""
-
-    def _is_total(self, name: str) -> bool:
-        """Whether all that is done with a local is `name += int` or `name -= int`."""
-        changes = list(_changes(self._loop.body, name))
-        sums = {each.target for each in changes if each is not None} - {name}
-        checked = any(isinstance(each, CheckBound) and each.name == name for each in self._statements)
-        each_once = all(self._reads_of(each) == self._times[each] == 1 for each in sums)
-        complete = None not in changes and self._reads_of(name) == len(changes) == self._times[name]
-        return bool(changes) and complete and each_once and not checked
-
-    def _reads_of(self, name: str) -> int:
-        operands = (each for statement in self._statements for each in atoms(statement))
-        return sum(isinstance(each, Local) and each.name == name for each in operands)
 
     # Arrays
 
@@ -245,6 +235,10 @@ class _Examination:
                 self._refuse(statement, f"the array {target} is assigned in several places")
             elif view is not None:
                 self._views[target] = view
+        elif isinstance(operation, StoreSlice):
+            self._touch(self._writes, self._part(statement, operation.container, operation.items))
+            if isinstance(operation.value.type, ArrayType):
+                self._touch(self._reads, self._view(statement, operation.value))
         elif isinstance(operation, Call):
             self._call(statement, operation)
         elif isinstance(operation, Index) and isinstance(operation.container.type, ArrayType):
@@ -253,6 +247,8 @@ class _Examination:
             for each in operation.arguments:
                 if isinstance(each.type, ArrayType):
                     self._touch(self._reads, self._view(statement, each))
+        elif not isinstance(operation, _NO_ELEMENTS) and any(isinstance(e.type, ArrayType) for e in atoms(operation)):
+            self._refuse(statement, f"{type(operation).__name__} of an array is not followed")
 
     def _follow_counter(self, statement: Assign) -> None:
         """Know locals that are the counter plus a constant: assigned in one place, and (`_carried`) in each iteration
@@ -361,33 +357,6 @@ def _has(a_type: Type, kind: type[Type], below: bool = False) -> bool:
     return isinstance(a_type, UnionType) and any(_has(each, kind) for each in a_type.members)
 
 
-def _changes(block: Block, name: str) -> Iterator[Assign | None]:
-    """For each assignment to a local the addition that it is, or None."""
-    for place, statement in enumerate(block):
-        if isinstance(statement, Assign) and statement.target == name:
-            made = block[place - 1] if isinstance(statement.operation, Copy) and place else statement
-            copied = statement.operation.source if isinstance(statement.operation, Copy) else None
-            fits = isinstance(made, Assign) and (copied is None or copied == Local(made.target, made.type))
-            yield made if isinstance(made, Assign) and fits and _adds(made, name) else None
-        elif isinstance(statement, ForRange) and statement.counter == name:
-            yield None
-        if isinstance(statement, If | ForRange | While):
-            if isinstance(statement, While):
-                yield from _changes(statement.test, name)
-            yield from _changes(statement.body, name)
-            yield from _changes(statement.orelse, name)
-
-
-def _adds(made: Assign, name: str) -> bool:
-    operation = made.operation
-    if not isinstance(operation, Binary) or operation.operator not in ("+", "-") or made.type != INT:
-        return False
-    total = Local(name, INT)
-    sides = (operation.left, operation.right) if operation.operator == "+" else (operation.left,)
-    others = [each for each in (operation.left, operation.right) if each != total]
-    return total in sides and len(others) == 1 and others[0].type in (INT, BOOL)
-
-
 def _stores(kernel: Kernel, name: str) -> bool:
     """Whether a procedure, or one that it calls, stores into anything."""
     seen: set[str] = set()
@@ -398,7 +367,7 @@ def _stores(kernel: Kernel, name: str) -> bool:
             continue
         seen.add(name)
         for each in walk(kernel.procedures[name].body):
-            if isinstance(each, Store):
+            if isinstance(each, Store) or (isinstance(each, Assign) and isinstance(each.operation, StoreSlice)):
                 return True
             if isinstance(each, Assign) and isinstance(each.operation, Call):
                 waiting.append(each.operation.procedure)

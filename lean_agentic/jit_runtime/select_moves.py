@@ -19,6 +19,7 @@ from lean_agentic.kernel.ir import (
     Copy,
     Intrinsic,
     Operation,
+    StoreSlice,
 )
 from lean_agentic.kernel.types import INT, Type
 
@@ -74,6 +75,11 @@ def _all_nonnegative(s: Selector, *atoms: Atom) -> bool:
 def select_copy(s: Selector, operation: Copy, result: Type) -> Value:
     """The same value under another name."""
     return s.read(operation.source)
+
+
+@selects(StoreSlice)
+def select_store_slice(s: Selector, operation: StoreSlice, result: Type) -> None:
+    """Left to NumPy, which copies first where memory overlaps, broadcasts and converts."""
 
 
 def _call(s: Selector, statement: Assign, operation: Call) -> bool:

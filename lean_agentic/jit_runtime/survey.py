@@ -36,6 +36,7 @@ from lean_agentic.kernel.ir import (
     Return,
     Slice,
     Store,
+    StoreSlice,
     Unary,
     Unpack,
     While,
@@ -67,6 +68,7 @@ OPERANDS: dict[type[Operation], Callable[[Any], tuple[Atom, ...]]] = {
     MakeList: lambda operation: operation.items,
     Attribute: lambda operation: (operation.source,),
     NewArray: lambda operation: operation.arguments,
+    StoreSlice: lambda operation: _flat((operation.container, *operation.items, operation.value)),
 }
 """Operands of an operation in the order of `ir.atoms`, which is general and slower."""
 NOWHERE = -1

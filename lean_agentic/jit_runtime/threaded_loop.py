@@ -10,6 +10,7 @@ back, and the loop runs in order: it raises at the right iteration with the righ
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -22,11 +23,15 @@ from typing import Any
 import numpy as np
 
 PROBE_SECONDS = 50e-6
-"""A loop first runs in order for so long, to see how much there is to do."""
-WORTH_SECONDS = 400e-6
-"""What is left has to take at least so long to be given to threads."""
-SURE_SECONDS = 4e-3
-"""A loop that took so long the last time is not tried again in order."""
+"""A loop that is not known first runs in order for so long, to see how much there is to do."""
+WORTH_SECONDS = 200e-6
+"""Less is not given to threads: they need a quarter of it to begin and to end."""
+PLAINLY_WORTH = 4
+"""So many times that is given to threads at once; in between a loop first runs in order, to compare."""
+LONGEST_BASELINE = 50e-3
+"""A loop that threads run in less runs once in order, to compare: what waits for memory gains little on threads."""
+GAIN = 0.9
+"""Threads have to need less than this share of the time in order."""
 PIECES_PER_THREAD = 4
 LONGEST_PIECE = 50e-3
 """Seconds. Nothing stops a piece that runs on another thread, Ctrl-C neither."""
@@ -35,6 +40,38 @@ _OVERLAP_WORK = 10_000
 Array = np.ndarray[Any, Any]
 Chunk = Callable[..., Any]
 """Runs the iterations from one number to before another: `chunk(first, behind, *inputs)`. Returns their sum or None."""
+
+
+@dataclass
+class _Record:
+    """Least seconds for the same numbers and shapes."""
+
+    in_order: float = math.inf
+    threads: float = math.inf
+    runs: int = 0
+
+    def choice(self) -> bool | None:
+        """Whether to use threads; None if nothing is known."""
+        if self.runs == 0:
+            return None
+        if self.in_order < WORTH_SECONDS:
+            return False
+        if self.in_order == math.inf:
+            return self.threads > LONGEST_BASELINE
+        return self.runs < 3 or self.threads < GAIN * self.in_order
+
+    def expected(self, threads: int) -> float:
+        """About how long it takes in order; 0 if nothing is known."""
+        known = min(self.in_order, threads * self.threads)
+        return 0.0 if known == math.inf else known
+
+    def note(self, threads: bool, seconds: float) -> None:
+        """Learn from a run."""
+        self.runs += 1
+        if threads:
+            self.threads = min(self.threads, seconds)
+        else:
+            self.in_order = min(self.in_order, seconds)
 
 
 @dataclass(eq=False)
@@ -60,38 +97,46 @@ class ThreadedLoop:
     """How often the rows were copied first."""
     undone: int = 0
     """How often an iteration raised on a thread, so that stores were taken back."""
-    _pace: float = 0.0
+    _like: tuple[Any, ...] = ()
+    """The numbers and shapes that the record is of."""
+    _record: _Record = field(default_factory=_Record)
 
     def __call__(self, start: int, stop: int, *values: Any) -> Any:
         """Run the loop; its sum, if it has one."""
         inputs = values[: self.inputs]
-        sums: list[Any] = []
-        first = start
-        if self._pace * (stop - start) < SURE_SECONDS:
-            first = self._probe(start, stop, inputs, sums)
-        left = self._pace * (stop - first)
-        if first < stop and left >= WORTH_SECONDS and not self._depends(first, inputs):
-            self._on_threads(first, stop, inputs, sums, left)
-        elif first < stop:
-            sums.append(self.chunk(first, stop, *inputs))
-            self.in_order += 1
-        else:
-            self.in_order += 1
+        like = (start, stop, *[each.shape if isinstance(each, np.ndarray) else each for each in inputs])
+        if like != self._like:
+            self._like, self._record = like, _Record()
+        record, begun, sums = self._record, time.perf_counter(), list[Any]()
+        on_threads = self._run(start, stop, inputs, sums, record)
+        record.note(on_threads, time.perf_counter() - begun)
         return values[-1] + sum(sums) if self.has_total else None
 
-    def _probe(self, start: int, stop: int, inputs: Sequence[Any], sums: list[Any]) -> int:
-        """Run some iterations in order to learn the pace; the first that has not been run."""
-        first, count, begun = start, 1, time.perf_counter()
-        while first < stop:
+    def _run(self, start: int, stop: int, inputs: Sequence[Any], sums: list[Any], record: _Record) -> bool:
+        """Run all iterations; whether on threads."""
+        first, expected, threads = start, record.expected(self.threads), record.choice()
+        if threads is None:
+            first, expected = self._probe(start, stop, inputs, sums)
+            threads = expected >= PLAINLY_WORTH * WORTH_SECONDS
+        threads = threads and first < stop and not self._depends(first, inputs)
+        if threads:
+            self._on_threads(first, stop, inputs, sums, expected)
+            self.in_threads += 1
+        else:
+            if first < stop:
+                sums.append(self.chunk(first, stop, *inputs))
+            self.in_order += 1
+        return threads
+
+    def _probe(self, start: int, stop: int, inputs: Sequence[Any], sums: list[Any]) -> tuple[int, float]:
+        """Run some iterations in order; the first that has not been run, and how long the rest will take in order."""
+        first, count, seconds, begun = start, 1, 0.0, time.perf_counter()
+        while first < stop and seconds <= PROBE_SECONDS:
             behind = min(stop, first + count)
             sums.append(self.chunk(first, behind, *inputs))
             first, count = behind, 8 * count
             seconds = time.perf_counter() - begun
-            if seconds >= PROBE_SECONDS:
-                break
-        if first > start:
-            self._pace = seconds / (first - start)
-        return first
+        return first, seconds / max(1, first - start) * (stop - first)
 
     # What the proof leaves to be tested
 
@@ -127,8 +172,6 @@ class ThreadedLoop:
                 self.chunk(first, stop, *inputs)
             # No iteration raises, so it came from outside: Ctrl-C, a signal's handler, memory.
             raise team.errors[0]
-        self.in_threads += 1
-        self._pace = sum(team.seconds) / (stop - first)
         sums += team.sums
 
 
@@ -146,7 +189,6 @@ class _Team:
     def __init__(self, chunk: Chunk, inputs: Sequence[Any], todo: Iterator[tuple[int, int]]) -> None:
         self.sums: list[Any] = []
         self.errors: list[BaseException] = []
-        self.seconds: list[float] = []
         self._chunk = chunk
         self._inputs = inputs
         self._todo = todo
@@ -165,13 +207,11 @@ class _Team:
                         self.errors.append(error)
 
     def _work(self) -> None:
-        begun = time.perf_counter()
         try:
             while not self.errors and (piece := next(self._todo, None)) is not None:
                 self.sums.append(self._chunk(*piece, *self._inputs))
         except BaseException as error:
             self.errors.append(error)
-        self.seconds.append(time.perf_counter() - begun)
 
 
 _lock = threading.Lock()

@@ -29,6 +29,7 @@ from lean_agentic.kernel.ir import (
     Raise,
     Slice,
     Store,
+    StoreSlice,
     Unary,
     Unpack,
 )
@@ -48,6 +49,10 @@ def evaluate(operation: Operation, read: Read) -> Any:
 def store(statement: Store, read: Read) -> None:
     """Assign one element of a list or an array."""
     read(statement.container)[_key(statement.items, read)] = read(statement.value)
+
+
+def _store_slice(operation: StoreSlice, read: Read) -> None:
+    read(operation.container)[_key(operation.items, read)] = read(operation.value)
 
 
 def exception(statement: Raise, read: Read) -> Exception:
@@ -88,4 +93,5 @@ RULES: dict[type[Operation], Callable[[Any, Read], Any]] = {
     MakeList: lambda operation, read: list(map(read, operation.items)),
     Attribute: lambda operation, read: getattr(read(operation.source), operation.name),
     NewArray: _new_array,
+    StoreSlice: _store_slice,
 }

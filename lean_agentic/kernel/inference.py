@@ -43,7 +43,7 @@ from lean_agentic.kernel.ir import (
 )
 from lean_agentic.kernel.liveness import LiveSets, Names
 from lean_agentic.kernel.operation_types import as_equality, check_condition, result_type
-from lean_agentic.kernel.stores import check_store, element_type
+from lean_agentic.kernel.stores import checked_store, element_type
 from lean_agentic.kernel.types import (
     DEEPEST_NESTING,
     INT,
@@ -149,7 +149,7 @@ class Inference:
         if found is None:
             found = map_atoms(statement, lambda atom: with_type(atom, types))
             if isinstance(found, Store):
-                check_store(found)
+                found = checked_store(found)
             elif isinstance(found, Append):
                 self._append(found)
             self._typed[key] = found

@@ -166,6 +166,15 @@ class NewArray(Operation):
 
 
 @dataclass(frozen=True)
+class StoreSlice(Operation):
+    """`container[items] = value` of more than one element of an array, as NumPy does it; the result is None."""
+
+    container: Atom
+    items: tuple[Atom | Slice, ...]
+    value: Atom
+
+
+@dataclass(frozen=True)
 class Statement:
     """Base of all statements. `id` is unique in a kernel, `line` is the user's."""
 
@@ -184,7 +193,11 @@ class Assign(Statement):
 
 @dataclass(frozen=True)
 class Store(Statement):
-    """`container[items] = value`, one element of a list or an array."""
+    """`container[items] = value`, one element of a list or an array.
+
+    Before its types are known it may have slices as items, or be of part of an array; inference makes that an `Assign`
+    of a `StoreSlice`.
+    """
 
     container: Atom
     items: tuple[Atom, ...]

@@ -32,6 +32,7 @@ from lean_agentic.kernel.ir import (
     NewArray,
     Operation,
     Slice,
+    StoreSlice,
     Unary,
     Unpack,
 )
@@ -358,6 +359,17 @@ def _full_dtype(value: Atom) -> str:
     raise UnsupportedError("the dtype of this np.full depends on its value; write dtype=")
 
 
+def _store_slice(operation: StoreSlice) -> Type:
+    check_items(operation.items)
+    for container in operation.container.type.members:
+        if not isinstance(container, ArrayType) or len(operation.items) > container.rank:
+            raise UnsupportedError(f"assignment to a slice of {container} is outside the kernel language")
+    for value in operation.value.type.members:
+        if not isinstance(value, ArrayType | NumpyScalar) and value not in (BOOL, INT, FLOAT):
+            raise UnsupportedError(f"{value} cannot be stored in part of an array; use a number or an array")
+    return NONE
+
+
 RULES: dict[type[Operation], Callable[[Any], Type]] = {
     Copy: lambda operation: operation.source.type,
     Unary: _unary,
@@ -370,4 +382,5 @@ RULES: dict[type[Operation], Callable[[Any], Type]] = {
     MakeList: lambda operation: ListType(join(item.type for item in operation.items)),
     Attribute: _attribute,
     NewArray: _new_array,
+    StoreSlice: _store_slice,
 }

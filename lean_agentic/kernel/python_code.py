@@ -51,7 +51,7 @@ def python_function(
         Takes a dict with a value for each live local that has one; what else is in it is ignored. Made once for each
         place. Calls go to the user's function objects. From a statement, the values have to be of the kernel's types;
         from the beginning they may be of any types of the kernel language (not dicts or generators: loops go over
-        positions).
+        positions, as does `in`, which is not NumPy's for arrays).
 
     Raises
     ------

@@ -29,8 +29,10 @@ from lean_agentic.kernel.ir import (
     Pop,
     Raise,
     Return,
+    Slice,
     Statement,
     Store,
+    StoreSlice,
     While,
     atoms,
     definitions,
@@ -91,7 +93,9 @@ class _Block:
 
     def _one(self, block: Block, position: int) -> int:
         statement = block[position]
-        if isinstance(statement, Assign):
+        if isinstance(statement, Assign) and isinstance(statement.operation, StoreSlice):
+            self.store(statement.operation)
+        elif isinstance(statement, Assign):
             self._define(statement.target, self._computed(statement), 1, 0, position + 1 == len(block))
         else:
             STATEMENTS[type(statement)](self, statement)
@@ -222,9 +226,10 @@ class _Block:
 
     # Statements
 
-    def store(self, statement: Store) -> None:
+    def store(self, statement: Store | StoreSlice) -> None:
         """`container[items] = value`: Python evaluates the value first."""
-        read = self._operands([statement.value, statement.container, *statement.items])
+        indexes = [atom for item in statement.items for atom in (atoms(item) if isinstance(item, Slice) else [item])]
+        read = self._operands([statement.value, statement.container, *indexes])
         value, container = read(statement.value), read(statement.container)
         self._emit(_assignment(ast.Subscript(subject(container), key(statement.items, read), LOAD), value))
 

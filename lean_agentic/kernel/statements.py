@@ -130,12 +130,12 @@ def _nothing() -> None:
 
 
 def store(build: Builder, target: ast.expr, value: Atom) -> None:
-    """Assign to a name or to an element."""
+    """Assign to a name, to an element or to a part of an array."""
     if isinstance(target, ast.Name):
         build.bind(target.id, value)
     elif isinstance(target, ast.Subscript):
         container = build.atom(target.value)
-        build.emit(Store, container=container, items=_element_items(build, target), value=value)
+        build.emit(Store, container=container, items=index_items(build, target), value=value)
     else:
         raise build.unsupported(target, f"assignment to {type(target).__name__} is outside the kernel language")
 
@@ -143,7 +143,7 @@ def store(build: Builder, target: ast.expr, value: Atom) -> None:
 def _element_items(build: Builder, target: ast.Subscript) -> tuple[Atom, ...]:
     items = index_items(build, target)
     if any(isinstance(item, Slice) for item in items):
-        raise build.unsupported(target, "assignment to a slice is outside the kernel language; write the loop")
+        raise build.unsupported(target, "augmented assignment to a slice is outside the language; write the loop")
     return cast(tuple[Atom, ...], items)
 
 

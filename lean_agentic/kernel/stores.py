@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lean_agentic.kernel.errors import UnsupportedError
-from lean_agentic.kernel.ir import Store
-from lean_agentic.kernel.operation_types import check_items
+from lean_agentic.kernel.ir import Assign, Atom, Slice, Store, StoreSlice
+from lean_agentic.kernel.operation_types import check_items, result_type
 from lean_agentic.kernel.types import NEVER, ArrayType, ListType, NumpyScalar, Type, is_scalar, join
 
 
@@ -13,11 +13,23 @@ def element_type(a_type: Type) -> Type:
     return join(member.element for member in a_type.members if isinstance(member, ListType))
 
 
-def check_store(statement: Store) -> None:
-    """Refuse stores that change what a list holds, or that NumPy does not do element by element."""
+def checked_store(statement: Store) -> Store | Assign:
+    """A store of one element, or the operation that stores into a part of an array.
+
+    Raises
+    ------
+    UnsupportedError
+        For stores that change what a list holds, or that NumPy does not do.
+    """
+    items: tuple[Atom | Slice, ...] = statement.items
+    rows = [isinstance(each, ArrayType) and each.rank > len(items) for each in statement.container.type.members]
+    if any(isinstance(item, Slice) for item in items) or (rows and all(rows)):
+        operation = StoreSlice(statement.container, items, statement.value)
+        return Assign(statement.id, statement.line, f"%stored{statement.id}", operation, result_type(operation))
     check_items(statement.items)
     for member in statement.container.type.members:
         _check_store_into(member, len(statement.items), statement.value.type)
+    return statement
 
 
 def _check_store_into(container: Type, indexes: int, value: Type) -> None:

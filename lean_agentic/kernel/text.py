@@ -32,6 +32,7 @@ from lean_agentic.kernel.ir import (
     Slice,
     Statement,
     Store,
+    StoreSlice,
     Unary,
     Unpack,
     While,
@@ -84,6 +85,8 @@ def operation_text(operation: Operation) -> str:
             return f"tuple({_list(items)})"
         case MakeList(items):
             return f"list({_list(items)})"
+        case StoreSlice(container, items, value):
+            return f"store {atom_text(value)} in {atom_text(container)}[{_list(items)}]"
         case Attribute(source, name):
             return f"{atom_text(source)}.{name}"
         case NewArray(kind, arguments, dtype):

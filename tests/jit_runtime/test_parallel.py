@@ -29,6 +29,7 @@ def _always_threads(monkeypatch):
     """However little there is to do, it goes to the threads."""
     monkeypatch.setattr(threaded_loop, "PROBE_SECONDS", 0.0)
     monkeypatch.setattr(threaded_loop, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(threaded_loop, "LONGEST_BASELINE", 0.0)
 
 
 def compiled(source: str, *arguments: Any, speculate: bool = True) -> Parallel:
@@ -369,11 +370,15 @@ def loop_programs(draw):
 
     lines = []
     for _ in range(draw(st.integers(1, 4))):
-        kind = draw(st.sampled_from(["store", "store", "add", "x", "t", "row"]))
+        kind = draw(st.sampled_from(["store", "store", "add", "x", "t", "row", "part"]))
         if kind in ("store", "add"):
             lines.append(f"{draw(st.sampled_from('ab'))}{index()} {'+=' if kind == 'add' else '='} {value()}")
         elif kind == "row":
             lines += [f"r = {draw(st.sampled_from('ab'))}[i]", f"r[j] = {value()}"]
+        elif kind == "part":
+            to, of = draw(st.sampled_from("ab")), draw(st.sampled_from("ab"))
+            first, other = draw(st.sampled_from(FIRST_INDEXES)), draw(st.sampled_from(FIRST_INDEXES))
+            lines.append(f"{to}[{first}, 1:] = {of}[{other}, {draw(st.sampled_from(('1:', ':-1')))}]")
         else:
             lines.append(f"x = {value()}" if kind == "x" else f"t += {draw(st.sampled_from(('i', 'j * k', 'i * i')))}")
     body = "\n            ".join(lines)

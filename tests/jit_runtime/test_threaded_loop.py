@@ -19,8 +19,9 @@ from lean_agentic.jit_runtime.threaded_loop import ThreadedLoop, overlaps_itself
 
 @pytest.fixture(autouse=True)
 def _always_threads(monkeypatch):
-    monkeypatch.setattr(threaded_loop, "PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(threaded_loop, "PROBE_SECONDS", -1.0)
     monkeypatch.setattr(threaded_loop, "WORTH_SECONDS", 0.0)
+    monkeypatch.setattr(threaded_loop, "LONGEST_BASELINE", 0.0)
 
 
 def doubling(threads: int = 3) -> ThreadedLoop:
@@ -125,19 +126,60 @@ def test_after_a_fork():
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_pace_is_learned():
+def ways(loop: ThreadedLoop, runs: int, length: int = 50) -> str:
+    """For each run t for threads, o for in order."""
+    found = ""
+    for _ in range(runs):
+        before = loop.in_threads
+        loop(0, length, np.zeros(length), 0)
+        found += "t" if loop.in_threads > before else "o"
+    return found
+
+
+def test_the_better_way_stays(monkeypatch):
+    """A clock of the test's own: threads take 2 s and the loop in order 1 s, or the other way round."""
+    now = [0.0]
+    monkeypatch.setattr(threaded_loop.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(threaded_loop, "PROBE_SECONDS", -1.0)
+    monkeypatch.setattr(threaded_loop, "LONGEST_BASELINE", 9.0)
+
+    def takes(in_order: float, threads: float) -> ThreadedLoop:
+        def chunk(first: int, behind: int, rows: np.ndarray[Any, Any]) -> int:
+            now[0] += in_order
+            return 0
+
+        loop = ThreadedLoop(1, 1, (0,), ((0, 0),), True, 1)
+        loop.chunk = chunk
+        whole = loop._on_threads
+
+        def on_threads(*given: Any) -> None:
+            begun = now[0]
+            whole(*given)
+            now[0] = begun + threads
+
+        loop._on_threads = on_threads
+        return loop
+
+    assert ways(takes(1.0, 2.0), 6) == "totooo"
+    assert ways(takes(2.0, 1.0), 6) == "totttt"
+
+
+def test_long_on_threads_is_not_tried_in_order(monkeypatch):
+    monkeypatch.setattr(threaded_loop, "LONGEST_BASELINE", 0.0)
+    assert ways(doubling(), 4) == "tttt"
+
+
+def test_short_stays_in_order(monkeypatch):
+    monkeypatch.setattr(threaded_loop, "WORTH_SECONDS", 100.0)
+    assert ways(doubling(), 4) == "oooo"
+
+
+def test_each_size_is_judged_by_itself(monkeypatch):
+    monkeypatch.setattr(threaded_loop, "LONGEST_BASELINE", 0.0)
     loop = doubling()
-    loop(0, 50, np.zeros(50), 0)
-    assert (loop.in_threads, loop.in_order) == (1, 0)
-    assert 0.0 < loop._pace < 1.0
-
-
-def test_known_to_be_long_is_not_probed(monkeypatch):
-    monkeypatch.setattr(threaded_loop, "SURE_SECONDS", 0.0)
-    loop, seen = doubling(), []
-    loop.chunk = lambda first, behind, rows: seen.append((first, behind)) or 0
-    loop(0, 12, np.zeros(12), 0)
-    assert sorted(seen) == [(k, k + 1) for k in range(12)]
+    assert ways(loop, 2) == "tt"
+    monkeypatch.setattr(threaded_loop, "WORTH_SECONDS", 100.0)
+    assert ways(loop, 2, length=51) == "oo"
 
 
 @settings(max_examples=30, deadline=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 from lean_agentic.jit_runtime.compiled import compile_kernel
@@ -50,7 +49,7 @@ def check(source: str, *arguments: Any, name: str | None = None, messages: bool 
                 expected,
                 messages,
             )
-        from_the_middle(kernel, function, arguments, expected)
+        from_the_middle(kernel, arguments, expected)
     return expected
 
 
@@ -66,20 +65,25 @@ def in_python(kernel: Kernel) -> Callable[..., Any]:
     return lambda *values: python_function(kernel)(dict(zip(names, values, strict=True)))
 
 
-def from_the_middle(kernel: Kernel, function: FunctionType, arguments: tuple[Any, ...], expected: Outcome) -> None:
+def from_the_middle(kernel: Kernel, arguments: tuple[Any, ...], expected: Outcome) -> None:
     """Stop at several places and go on in Python code and in a continuation."""
     live = liveness(kernel.entry)
     steps = interpret(kernel, copy.deepcopy(arguments)).steps
-    for budget in range(0, steps, max(1, steps // 12)):
+
+    def stopped(budget: int) -> tuple[Outcome, dict[str, Any]]:
+        """Runs again for each use: copies of the state would not share memory as arrays and their views do."""
         part = interpret(kernel, copy.deepcopy(arguments), budget=budget)
+        names = live.before[part.at] if part.at is not None else ()
+        return part, {name: part.locals[name] for name in names if name in part.locals}
+
+    for budget in range(0, steps, max(1, steps // 12)):
+        part, state = stopped(budget)
         if part.at is None:  # in a callee
             continue
-        state = {name: part.locals[name] for name in live.before[part.at] if name in part.locals}
-        states = (state, part.arguments)
-        copied, given = copy.deepcopy(states)
-        found = outcome(lambda part=part, copied=copied: python_function(kernel, None, part.at)(copied), ())
-        same(Outcome(found.ending, found.value, found.exception, given), expected)
+        found = outcome(python_function(kernel, None, part.at), (state,))
+        same(Outcome(found.ending, found.value, found.exception, part.arguments), expected)
+        part, state = stopped(budget)
+        assert part.at is not None
         rest = continuation(kernel, part.at, types={name: type_of(value) for name, value in state.items()})
-        copied, given = copy.deepcopy(states)
-        found = interpret(rest, list(copied.values()), check_types=True)
-        same(Outcome(found.ending, found.value, found.exception, given), expected)
+        found = interpret(rest, list(state.values()), check_types=True)
+        same(Outcome(found.ending, found.value, found.exception, part.arguments), expected)
