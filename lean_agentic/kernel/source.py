@@ -9,9 +9,11 @@ import ast
 import inspect
 import linecache
 import textwrap
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache, partial
 from itertools import count
-from types import FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from lean_agentic.kernel.errors import UnsupportedError
@@ -69,7 +71,79 @@ def syntax_tree(function: FunctionType) -> ast.FunctionDef:
         raise UnsupportedError(
             "generators and functions with *args or **kwargs are not taken", line, f"def {tree.name}"
         )
+    if not is_source_of(function.__code__, text, function.__qualname__, _modules(function)):
+        raise UnsupportedError(
+            "the text in the file is not what the function was compiled from: reload the module, or define it again",
+            line, f"def {tree.name}",
+        )  # fmt: skip
+    if mangled := _mangled_names(function):
+        raise UnsupportedError(f"the name {mangled[0]}, which its class changes, is outside the kernel language", line)
     return tree
+
+
+def _modules(function: FunctionType) -> tuple[str, ...]:
+    """Names in a function that outside are modules: what was imported is called by other bytecode."""
+    known, code = function.__globals__, function.__code__
+    names = (*code.co_names, *code.co_varnames, *code.co_freevars)
+    return tuple(name for name in names if isinstance(known.get(name), ModuleType))
+
+
+def _mangled_names(function: FunctionType) -> list[str]:
+    """Names with two leading underscores in a class, as the class has made them."""
+    *_, outer, _ = ["", *function.__qualname__.split(".")]
+    code, start = function.__code__, f"_{outer.lstrip('_')}__"
+    return [each for each in (*code.co_names, *code.co_varnames, *code.co_freevars) if outer and each.startswith(start)]
+
+
+@lru_cache(maxsize=256)
+def is_source_of(code: CodeType, text: str, qualified_name: str, modules: tuple[str, ...]) -> bool:
+    """Whether compiling a text gives a function's code: the file may have changed, or its name may be used again.
+
+    The text is compiled where it stood: with the variables of the function around it, and in a class of the same name,
+    which decides what names with two leading underscores mean.
+    """
+    (tree,) = ast.parse(textwrap.dedent(text)).body
+    assert isinstance(tree, ast.FunctionDef)
+    tree.decorator_list = []
+    around: list[ast.stmt] = [tree]
+    *_, outer, _ = ["", *qualified_name.split(".")]
+    if outer.isidentifier():
+        around = [ast.ClassDef(outer, [], [], around, [])]
+    if code.co_freevars:
+        names: list[ast.expr] = [ast.Name(name, ast.Store()) for name in code.co_freevars]
+        nothing = ast.arguments([], [], None, [], [], None, [])
+        around = [ast.FunctionDef("outer", nothing, [ast.Assign(names, ast.Constant(None)), *around], [])]
+    imports: list[ast.stmt] = [ast.Import([ast.alias(name)]) for name in modules]
+    for body in ([*imports, *around], around):
+        module = ast.fix_missing_locations(ast.Module(body, []))
+        made = compile(module, code.co_filename, "exec", dont_inherit=True)
+        if any(map(partial(_same, code), _codes(made))):
+            return True
+    return False
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield each
+            yield from _codes(each)
+
+
+def _same(one: CodeType, other: CodeType) -> bool:
+    alike = (one.co_code, one.co_names, one.co_varnames, one.co_freevars) == (
+        other.co_code, other.co_names, other.co_varnames, other.co_freevars,
+    )  # fmt: skip
+    return (
+        alike and len(one.co_consts) == len(other.co_consts) and all(map(_same_value, one.co_consts, other.co_consts))
+    )
+
+
+def _same_value(one: object, other: object) -> bool:
+    if isinstance(one, CodeType) and isinstance(other, CodeType):
+        return _same(one, other)
+    if isinstance(one, str) and isinstance(other, str):  # lines of a docstring have lost their margin
+        return one.split() == other.split()
+    return type(one) is type(other) and repr(one) == repr(other)
 
 
 def _parsed(function: FunctionType) -> tuple[str, ast.stmt]:

@@ -6,7 +6,9 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from types import FunctionType, ModuleType
+from typing import Any
 
 import pytest
 
@@ -67,3 +69,40 @@ def test_other_callables_are_refused(source: str) -> None:
     assert isinstance(function, FunctionType)
     with pytest.raises(UnsupportedError, match="only functions written with `def`"):
         syntax_tree(function)
+
+
+def in_file(path: Path, text: str) -> FunctionType:
+    """The function `f` of a file with that text."""
+    path.write_text(text, encoding="utf-8")
+    scope: dict[str, Any] = {}
+    exec(compile(text, str(path), "exec"), scope)
+    found = scope["f"]
+    assert isinstance(found, FunctionType)
+    return found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("s += i", "s -= i"), ("range(n)", "range(n - 1)"), ("s = 0", "s = 1"), ("s = 0", "s = 0.0"), ("(n)", "(m)")],
+)
+def test_a_text_that_has_changed_is_refused(tmp_path: Path, change: tuple[str, str]) -> None:
+    text = "def f(n):\n    s = 0\n    for i in range(n):\n        s += i\n    return s\n"
+    function = in_file(tmp_path / "module.py", text)
+    assert syntax_tree(function).name == "f"
+    (tmp_path / "module.py").write_text(text.replace(*change) + "# longer now\n", encoding="utf-8")
+    with pytest.raises(UnsupportedError, match="not what the function was compiled from"):
+        syntax_tree(function)
+
+
+def test_closures_methods_and_comprehensions_are_recognised(tmp_path: Path) -> None:
+    text = (
+        "def outer(k):\n    class A:\n        @staticmethod\n        def g(n, *, w=2):\n"
+        "            'text'\n            return [i * k for i in range(n) if i != w]\n    return A.g\nf = outer(3)\n"
+    )
+    assert syntax_tree(in_file(tmp_path / "module.py", text)).name == "g"
+
+
+def test_names_that_a_class_changes_are_refused(tmp_path: Path) -> None:
+    text = "__h = 7\n_K__h = 100\nclass K:\n    @staticmethod\n    def g(n):\n        return n + __h\nf = K.g\n"
+    with pytest.raises(UnsupportedError, match="_K__h"):
+        syntax_tree(in_file(tmp_path / "module.py", text))
