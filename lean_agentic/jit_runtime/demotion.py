@@ -28,6 +28,8 @@ HOPELESS = 30.0
 """CPython is no more than about so many times slower than machine code."""
 LONG_MS = 5.0
 """Taking lists apart for so long is not looked at often before there is a decision."""
+SHORT_MS, MANY_RAISED, RAISED_SHARE = 0.05, 50, 0.05
+"""Calls of less time are given up when so many, and more than this share of them, raise."""
 MOST_RENEWALS = 4
 """How often the versions may be dropped because an outside value has changed."""
 
@@ -77,6 +79,14 @@ def costly(function: TieredFunction, version: Version, compiled: CompiledCode) -
     if lists + work > WORTH * version.cpython_ms > 0 or lists > HOPELESS * work:
         reason = f"taking lists apart takes {lists:.3f} ms a call, the work on them {work:.3f} ms"
         give_up(function, version, f"{reason}, CPython about {version.cpython_ms:.3f} ms")
+
+
+def raised(function: TieredFunction, version: Version) -> None:
+    """Calls that raise take compiled code some microseconds more than CPython: do short calls do so often?"""
+    often = version.raised >= MANY_RAISED and version.raised > RAISED_SHARE * version.calls
+    if often and not version.given_up and version.cpython_ms < SHORT_MS:
+        reason = f"it raised in {version.raised} of {version.calls} calls, which takes CPython less time"
+        give_up(function, version, reason)
 
 
 def _without_speculation(function: TieredFunction, version: Version) -> None:

@@ -293,6 +293,10 @@ class TieredFunction:
         """A speculation of compiled code failed."""
         demotion.failed(self, version, compiled, line, reason)
 
+    def raised(self, version: Version) -> None:
+        """A call of compiled code raised."""
+        demotion.raised(self, version)
+
     def costly(self, version: Version, compiled: CompiledCode) -> None:
         """Lists take compiled code longer to come in and out than the work on them."""
         demotion.costly(self, version, compiled)

@@ -119,6 +119,7 @@ class Version:
         """The rest of a call ran in CPython."""
         if error is not None:
             self.raised += 1
+            self.function.raised(self)
             return
         _, statement = compiled.kernel.statements[point.statement]
         self.leaves[statement.line, point.reason] += 1

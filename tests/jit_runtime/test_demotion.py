@@ -36,6 +36,16 @@ def test_exceptions_are_no_failures() -> None:
     assert explain(function).versions[0].raised == 5
 
 
+@pytest.mark.parametrize(("cpython_ms", "given_up"), [(0.001, True), (5.0, False)])
+def test_short_calls_that_often_raise_are_left_to_cpython(cpython_ms: float, given_up: bool) -> None:
+    function, _, version, _ = promoted()
+    version.cpython_ms = cpython_ms
+    for _ in range(60):
+        leave(version, 1, IndexError())
+    assert bool(version.given_up) is given_up
+    assert ("it raised in" in explain(function).why_not_higher) is given_up
+
+
 def test_rare_failures_are_borne() -> None:
     function, _, version, _ = promoted(deopt_threshold=2, optimising_threshold=10**9)
     for n in range(100):
