@@ -1,0 +1,99 @@
+"""The protocol of a vector index: a cache of the vectors in the store, never the truth.
+
+Vectors are unit length (cosine similarity is their dot product); `unit_rows` makes and checks them. Ids are those of the
+records. An index knows the sequence number up to which it holds the store's changes (its watermark), so that what it
+missed can be replayed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lean_agentic.agentdb.errors import InvalidVectorError
+
+Vectors = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Answers to a batch of queries, best first; row i belongs to query i."""
+
+    ids: list[Ids]
+    similarities: list[npt.NDArray[np.float32]]
+    """Cosine similarities, -1 to 1."""
+
+
+class VectorIndex(Protocol):
+    """What every backend does. All methods are safe to call from several threads at once."""
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers in a vector."""
+
+    @property
+    def watermark(self) -> int:
+        """Sequence number of the last change of the store that the index holds."""
+
+    def __len__(self) -> int:
+        """Live vectors."""
+
+    def __contains__(self, record_id: int) -> bool:
+        """Whether a live vector has this id."""
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Add (n, d) unit vectors, replacing those whose ids are there already. All or none."""
+
+    def remove(self, ids: Ids) -> None:
+        """Forget vectors; ids that are not there are ignored."""
+
+    def vectors(self, ids: Ids) -> Vectors:
+        """The (n, d) stored vectors of live ids; UnknownRecordError for others."""
+
+    def ids(self) -> Ids:
+        """All live ids, ascending."""
+
+    def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> Hits:
+        """The k most similar live vectors of each (n, d) unit query, among `allowed` (ascending) where given.
+
+        Never fewer than k where k exist, never an id that was removed before the call.
+        """
+
+    def advance(self, watermark: int) -> None:
+        """Note that all changes up to this sequence number are in."""
+
+    def save(self, folder: Path) -> None:
+        """Persist by atomic rename, with checksum and watermark."""
+
+    def memory_bytes(self) -> int:
+        """Bytes of memory that the index holds (an estimate from its own structures)."""
+
+    def close(self) -> None:
+        """Release files and connections."""
+
+
+def unit_rows(vectors: npt.ArrayLike, dimensions: int) -> Vectors:
+    """The rows as unit float32 vectors, (n, dimensions); one vector becomes one row.
+
+    Raises InvalidVectorError where a row has another size, holds NaN or infinity, or has no direction.
+    """
+    rows = np.atleast_2d(np.asarray(vectors, np.float32))
+    if rows.ndim != 2 or rows.shape[1] != dimensions:
+        raise InvalidVectorError(
+            f"expected vectors of {dimensions} numbers, got an array of shape {np.shape(vectors)}: "
+            "embed with the model that the memory was made with, or make a new memory"
+        )
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise InvalidVectorError(
+            f"vector {int(np.argmin(finite))} holds NaN or infinity: its similarity to others has no meaning"
+        )
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
+    if not lengths.all():
+        raise InvalidVectorError(f"vector {int(np.argmin(lengths))} is zero: it has no direction to compare")
+    return np.ascontiguousarray(rows / lengths[:, None], dtype=np.float32)
