@@ -1,7 +1,7 @@
 """What the memory holds: plain, frozen records.
 
-Ids are positive integers from one space that all kinds of record share: they are never given twice, so a vector index can
-use them as labels. Times are Unix seconds. A record that has not been stored yet has the id 0.
+Ids are positive integers from one space that all kinds of record share: they are never given twice, so a vector index
+can use them as labels. Times are Unix seconds. A record that has not been stored yet has the id 0.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The protocol of a vector index: a cache of the vectors in the store, never the truth.
 
-Vectors are unit length (cosine similarity is their dot product); `unit_rows` makes and checks them. Ids are those of the
-records. An index knows the sequence number up to which it holds the store's changes (its watermark), so that what it
-missed can be replayed.
+Vectors are unit length (cosine similarity is their dot product); `unit_rows` makes and checks them. Ids are those of
+the records. An index knows the sequence number up to which it holds the store's changes (its watermark), so that what
+it missed can be replayed.
 """
 
 from __future__ import annotations
