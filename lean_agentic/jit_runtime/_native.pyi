@@ -32,6 +32,9 @@ GO_ON: Sentinel
 RUNTIME_NAMES: tuple[str, ...]
 """Names of the runtime functions, in the order of the table that compiled code calls through."""
 
+FAST_SQUARES: int
+"""1 where squares can be found without `pow` and be its bits all the same (`native/runtime.c` has the condition)."""
+
 ExitDescriptor = tuple[int, Sequence[Descriptor], Descriptor] | tuple[int, Sequence[Descriptor], Descriptor, bool]
 """Mode (`lir.Mode`), layouts of the state, layout of the result; True when the exit's procedure is only called from
 Python, so that no compiled code goes on after a LEAVE: the handler's result is then returned as it is."""

@@ -17,6 +17,7 @@ from lean_agentic.jit_runtime.llvm_function import (
     text_of,
     type_of,
 )
+from lean_agentic.jit_runtime.llvm_squares import is_square, square
 from lean_agentic.jit_runtime.runtime_functions import RUNTIME_FUNCTIONS
 
 _BINARY = {
@@ -197,6 +198,9 @@ def _guard(f: FunctionText, instruction: Instruction) -> None:
 
 def _runtime(f: FunctionText, instruction: Instruction) -> None:
     _, target, name, arguments = instruction
+    if target is not None and is_square(name, tuple(arguments)):
+        square(f, f"%t{target[0]}", arguments[0])
+        return
     signature = RUNTIME_FUNCTIONS[name]
     letters = signature.arguments.removeprefix("c")
     texts = ["ptr %ctx"] if letters != signature.arguments else []

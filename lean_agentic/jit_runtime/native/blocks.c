@@ -1,15 +1,16 @@
 /* Large blocks of memory for lists, kept for the next call: giving them back to the system and getting them again costs
- * more page faults than unboxing the elements takes. A few blocks of each power of two are kept, 64 MB in all.
+ * more page faults than unboxing the elements takes. A few blocks of each power of two are kept
+ * (more of those that small lists share), 64 MB in all.
  */
 #include "boundary.h"
 
 #include <pthread.h>
 
-enum { SMALLEST = 15, LARGEST = 25, CLASSES = LARGEST - SMALLEST + 1, EACH = 4 };
+enum { SMALLEST = 15, LARGEST = 25, CLASSES = LARGEST - SMALLEST + 1, EACH = 4, EACH_CHUNK = 64, CHUNKS = 1 /* class of arena.c's */ };
 #define MOST_KEPT ((size_t)64 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* lists are also made and freed without the GIL */
-static void *kept[CLASSES][EACH];
+static void *kept[CLASSES][EACH_CHUNK];
 static int count[CLASSES];
 static size_t kept_bytes;
 
@@ -39,7 +40,7 @@ void block_put(void *block, size_t bytes) {
     if (class >= 0) {
         size_t size = (size_t)1 << (class + SMALLEST);
         pthread_mutex_lock(&lock);
-        if (count[class] < EACH && kept_bytes + size <= MOST_KEPT) {
+        if (count[class] < (class == CHUNKS ? EACH_CHUNK : EACH) && kept_bytes + size <= MOST_KEPT) {
             kept[class][count[class]++] = block;
             kept_bytes += size;
             block = NULL;

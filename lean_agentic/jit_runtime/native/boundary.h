@@ -110,6 +110,7 @@ struct ThreadRecord {
     ThreadRecord *next;
 };
 
+typedef struct Arena Arena;
 typedef struct CodeObject CodeObject;
 struct Context {
     int32_t *poll_word;  /* offset 0, known to compiled code */
@@ -126,6 +127,7 @@ struct Context {
     int64_t epoch;
     int64_t stale;       /* number of stale lists */
     NativeList *newest;
+    Arena *arena;        /* of small lists; NULL before the first */
     int64_t list_bytes, collect_at;
     NativeList **touched;/* lists made equal at the present exit that Python may change */
     int64_t touched_count, touched_capacity;
@@ -172,6 +174,13 @@ NativeList *lean_list_concat(Context *ctx, NativeList *left, NativeList *right);
 void *block_get(size_t bytes);
 void block_put(void *block, size_t bytes);
 int blocks_prepare(void);
+
+/* ---- arena.c ---- */
+
+#define SMALL_LIST 1024 /* bytes, with its header */
+void *arena_get(Context *ctx, size_t bytes);
+void arena_put(Context *ctx, void *block, size_t bytes);
+void arena_clear(Context *ctx);
 
 /* ---- arrays.c ---- */
 
@@ -289,6 +298,7 @@ extern void *runtime_table[];
 extern const char *const runtime_names[];
 extern const int runtime_count;
 int numeric_prepare(void);
+int fast_squares(void);
 double lean_float_floordiv(double a, double b);
 double lean_float_mod(double a, double b);
 double lean_remainder(double a, double b);

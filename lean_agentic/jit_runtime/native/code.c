@@ -125,6 +125,7 @@ static inline void context_begin(Context *ctx, CodeObject *self, ThreadRecord *t
     ctx->finished = ctx->keeps_arrays = 0;
     ctx->epoch = ctx->stale = 0;
     ctx->newest = NULL;
+    ctx->arena = NULL;
     ctx->list_bytes = 0;
     ctx->collect_at = COLLECT_BYTES;
     ctx->touched = NULL;
@@ -156,7 +157,7 @@ static __attribute__((noinline)) PyObject *call(CodeObject *self, ThreadRecord *
             result = finish(&ctx, status, out);
         }
     }
-    if (ctx.newest != NULL || ctx.kept != NULL) context_clear(&ctx);
+    if (ctx.newest != NULL || ctx.arena != NULL || ctx.kept != NULL) context_clear(&ctx);
     Py_XDECREF(ctx.pending);
     if (answer == FITS) {
         if (self->has_lists) at[3] = now_ns();

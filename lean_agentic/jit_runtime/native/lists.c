@@ -8,13 +8,14 @@ NativeList *list_make(Context *ctx, const Layout *layout, int64_t length) {
     size_t bytes;
     if (length < 0 || __builtin_mul_overflow((size_t)length, (size_t)layout->element_size, &bytes) || bytes > PTRDIFF_MAX / 2)
         return NULL;
-    NativeList *list = block_get(sizeof *list + bytes);
+    bytes += sizeof(NativeList);
+    NativeList *list = bytes <= SMALL_LIST ? arena_get(ctx, bytes) : block_get(bytes);
     if (list == NULL) return NULL;
     *list = (NativeList){.length = length, .data = (char *)(list + 1), .capacity = length, .layout = layout,
                          .older = ctx->newest, .synced = length, .epoch = -1,
-                         .bytes = sizeof *list + bytes};
+                         .bytes = bytes};
     ctx->newest = list;
-    ctx->list_bytes += (int64_t)(bytes + sizeof *list);
+    ctx->list_bytes += (int64_t)bytes;
     return list;
 }
 
@@ -22,7 +23,8 @@ void list_free(Context *ctx, NativeList *list) {
     ctx->list_bytes -= list->capacity * list->layout->element_size + (int64_t)sizeof *list;
     if (list->separate) free(list->data);
     Py_XDECREF(list->origin);
-    block_put(list, list->bytes);
+    if (list->bytes <= SMALL_LIST) arena_put(ctx, list, list->bytes);
+    else block_put(list, list->bytes);
 }
 
 static size_t hash_place(const Registry *origins, PyObject *origin) {
@@ -119,8 +121,9 @@ void context_clear(Context *ctx) {
     while (ctx->newest != NULL) {
         NativeList *list = ctx->newest;
         ctx->newest = list->older;
-        list_free(ctx, list);
+        if (list->separate || list->origin != NULL || list->bytes > SMALL_LIST) list_free(ctx, list);
     }
+    arena_clear(ctx);
     for (int64_t k = 0; k < ctx->kept_count; k++) Py_DECREF(ctx->kept[k]);
     free(ctx->kept);
     free(ctx->touched);

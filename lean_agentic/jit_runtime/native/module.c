@@ -77,7 +77,8 @@ static int fill(PyObject *module) {
            (name_stale = PyUnicode_InternFromString("stale")) == NULL ||
            (name_mismatch = PyUnicode_InternFromString("mismatch")) == NULL ||
            (name_costly = PyUnicode_InternFromString("costly")) == NULL || PyModule_AddType(module, &CodeType) ||
-           PyModule_AddType(module, &CodeMemoryType) || add_runtime_names(module) || numeric_prepare() || blocks_prepare() || ticker_prepare();
+           PyModule_AddType(module, &CodeMemoryType) || add_runtime_names(module) ||
+           PyModule_AddIntConstant(module, "FAST_SQUARES", fast_squares()) || numeric_prepare() || blocks_prepare() || ticker_prepare();
 }
 
 static struct PyModuleDef definition = {

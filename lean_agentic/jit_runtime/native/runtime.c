@@ -115,10 +115,19 @@ void *runtime_table[] = {RUNTIME(ADDRESS)};
 const char *const runtime_names[] = {RUNTIME(NAME)};
 const int runtime_count = sizeof runtime_table / sizeof *runtime_table;
 
+/* Whether this machine's pow is known well enough to find squares without it. */
+int fast_squares(void) {
+#ifdef FAST_SQUARES
+    return __builtin_cpu_supports("fma") != 0;
+#else
+    return 0;
+#endif
+}
+
 static void choose_pow(void) {
 #ifdef FAST_SQUARES
-    for (int k = 0; k < runtime_count; k++)
-        if (runtime_table[k] == (void *)lean_pow && __builtin_cpu_supports("fma")) runtime_table[k] = (void *)lean_pow_with_fma;
+    for (int k = 0; fast_squares() && k < runtime_count; k++)
+        if (runtime_table[k] == (void *)lean_pow) runtime_table[k] = (void *)lean_pow_with_fma;
 #endif
 }
 
