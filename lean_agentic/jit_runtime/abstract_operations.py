@@ -213,6 +213,11 @@ def _new_array(operation: NewArray, state: State) -> Abstract:
         stop = integer(operation.arguments[0], state) if len(operation.arguments) == 1 else None
         return Lengths((LENGTH if stop is None else _as_length(intervals.largest(stop, known(0))),), True)
     shape = state.read(operation.arguments[0])
+    if operation.kind == "copy":
+        return Lengths(shape.numbers, True) if isinstance(shape, Lengths) else UNKNOWN
+    if operation.kind.endswith("_like"):
+        # Of a view that is not contiguous NumPy orders the axes as it likes.
+        return Lengths(shape.numbers) if isinstance(shape, Lengths) else UNKNOWN
     sides = shape.values if isinstance(shape, Items) else (integer(operation.arguments[0], state),)
     lengths = [each for each in sides if isinstance(each, Number)]
     # A negative length raises, so behind the operation none is.

@@ -53,5 +53,7 @@ RUNTIME_FUNCTIONS: dict[str, Signature] = {
     "array_new": Signature("ciiip", "i"),
     # About so many elements will be appended; the result means nothing.
     "list_expect": Signature("cpi", "i"),
+    # NumPy's type number, rank, and an area: shape, strides and data, then the new array's slots; 1 where NumPy raises.
+    "array_copy": Signature("ciip", "i"),
 }
 """Only append: an entry's place is its index in the table."""

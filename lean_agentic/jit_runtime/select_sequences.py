@@ -12,6 +12,7 @@ import numpy as np
 from lean_agentic.jit_runtime.alternatives import for_each_alternative, is_union
 from lean_agentic.jit_runtime.emitter import Value
 from lean_agentic.jit_runtime.layout import slots
+from lean_agentic.jit_runtime.lir import Operand
 from lean_agentic.jit_runtime.positions import integer, position
 from lean_agentic.jit_runtime.select_arrays import ArrayParts, array_attribute, array_parts, index_array, store_array
 from lean_agentic.jit_runtime.select_list_operations import (
@@ -175,6 +176,8 @@ FILLS = {"empty": 0, "zeros": 1, "ones": 2, "arange": 3}
 @selects(NewArray)
 def select_new_array(s: Selector, operation: NewArray, result: Type) -> Value | None:
     """`np.zeros`, `np.ones`, `np.empty`, `np.arange(n)`; its like are made by NumPy in Python."""
+    if operation.kind == "copy":
+        return _copied(s, operation.arguments[0], result)
     fill = FILLS.get(operation.kind)
     if fill is None or not isinstance(result, ArrayType):
         return None
@@ -190,11 +193,33 @@ def select_new_array(s: Selector, operation: NewArray, result: Type) -> Value | 
     area = s.e.op("scratch", "p", len(lengths) + len(slots(result)))
     for axis, length in enumerate(lengths):
         s.e.do("store", area, 8 * axis, length, "i64")
-    dtype = np.dtype(result.dtype).num
-    failed = s.e.runtime("array_new", "i", dtype, result.rank, fill, area)
+    failed = s.e.runtime("array_new", "i", np.dtype(result.dtype).num, result.rank, fill, area)
+    return _handed_over(s, failed, result, area, len(lengths))
+
+
+def _handed_over(s: Selector, failed: Operand, result: ArrayType, area: Operand, first: int) -> Value:
+    """The array whose slots a runtime function stored behind the first slots of an area."""
     s.e.guard(s.e.op("icmp", "b", failed, 0, "eq"), s.leave())
     found = [
-        s.e.op("load", letter, area, 8 * (len(lengths) + k), "ptr" if letter == "p" else "i64")
+        s.e.op("load", letter, area, 8 * (first + k), "ptr" if letter == "p" else "i64")
         for k, letter in enumerate(slots(result))
     ]
     return Value(result, tuple(found))
+
+
+def _copied(s: Selector, source: Atom, result: Type) -> Value | None:
+    """`x.copy()` of a list or an array."""
+    if isinstance(source.type, ListType):
+        nothing = Constant(None, NONE)
+        everything = Slice(nothing, nothing, nothing)
+        return list_slice(s, ListParts(s, s.read(source), source), everything)
+    array = array_parts(s, source)
+    if array is None or not isinstance(result, ArrayType):
+        return None
+    parts = (*array.shape(), *array.strides())
+    area = s.e.op("scratch", "p", len(parts) + 1 + len(slots(result)))
+    for place, part in enumerate(parts):
+        s.e.do("store", area, 8 * place, part, "i64")
+    s.e.do("store", area, 8 * len(parts), array.data(), "ptr")
+    failed = s.e.runtime("array_copy", "i", np.dtype(result.dtype).num, result.rank, area)
+    return _handed_over(s, failed, result, area, len(parts) + 1)

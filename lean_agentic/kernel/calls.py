@@ -38,6 +38,8 @@ def lower_call(build: Builder, node: ast.Call) -> Value:
         build.emit(Pop, container=container)
         return last
     if isinstance(node.func, ast.Attribute) and not _is_outside(build, node.func):
+        if node.func.attr == "copy" and not node.args and not node.keywords:
+            return build.assign(NewArray("copy", (build.atom(node.func.value),), None))
         raise build.unsupported(node, f"method calls such as .{node.func.attr}() are outside the kernel language")
     function = build.value(node.func)
     if not isinstance(function, Static):

@@ -7,6 +7,7 @@ ZeroDivisionError or an IndexError here is CPython's own.
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,8 @@ from lean_agentic.kernel.operation_types import BINARY, COMPARE, UNARY
 Read = Callable[[Atom], Any]
 ARRAY_MAKERS: dict[str, Callable[..., Any]] = {
     "zeros": np.zeros, "ones": np.ones, "empty": np.empty, "full": np.full, "arange": np.arange,
+    "zeros_like": np.zeros_like, "ones_like": np.ones_like, "empty_like": np.empty_like,
+    "copy": operator.methodcaller("copy"),
 }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from lean_agentic.kernel.ir import (
     Index,
     Intrinsic,
     Local,
+    NewArray,
     Pop,
     Raise,
     Return,
@@ -43,7 +44,7 @@ from lean_agentic.kernel.liveness import LiveSets
 Names = frozenset[str]
 Holders = frozenset[tuple[str, str]]
 """Who else has a list: (hidden local, list), or ("", list) for what is not followed."""
-LOOKS = (Index, Intrinsic, Unary, Binary, Compare)
+LOOKS = (Index, Intrinsic, Unary, Binary, Compare, NewArray)
 """Operations whose result is not the list they look at."""
 
 

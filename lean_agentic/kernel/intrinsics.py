@@ -54,6 +54,7 @@ INTRINSICS: dict[str, Callable[..., Any]] = {
 INTRINSIC_NAMES: dict[Any, str] = {function: name for name, function in INTRINSICS.items()}
 ARRAY_MAKERS: dict[Any, str] = {
     np.zeros: "zeros", np.ones: "ones", np.empty: "empty", np.full: "full", np.arange: "arange",
+    np.zeros_like: "zeros_like", np.ones_like: "ones_like", np.empty_like: "empty_like",
 }  # fmt: skip
 EXCEPTIONS = frozenset(
     value for value in vars(builtins).values() if isinstance(value, type) and issubclass(value, Exception)

@@ -157,7 +157,10 @@ class Attribute(Operation):
 
 @dataclass(frozen=True)
 class NewArray(Operation):
-    """`np.zeros/ones/empty(shape)`, `np.full(shape, value)`, `np.arange(...)`; a shape may be a tuple."""
+    """`np.zeros/ones/empty(shape)`, `np.full(shape, value)`, `np.arange(...)`; a shape may be a tuple.
+
+    Also `np.zeros_like(array)` and its like, and `copy`: `x.copy()` of an array or a list.
+    """
 
     kind: str
     arguments: tuple[Atom, ...]

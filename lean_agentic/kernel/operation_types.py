@@ -322,6 +322,8 @@ def _new_array(operation: NewArray) -> Type:
     types = [argument.type for argument in operation.arguments]
     if operation.kind == "arange":
         return ArrayType(operation.dtype or _arange_dtype(operation), 1) if all(map(_is_number, types)) else NEVER
+    if operation.kind == "copy" or operation.kind.endswith("_like"):
+        return _alike(operation, types[0])
     shape = types[0]
     rank = len(shape.elements) if isinstance(shape, TupleType) else 1
     if not all(is_index(each) for each in (shape.elements if isinstance(shape, TupleType) else (shape,))):
@@ -330,6 +332,16 @@ def _new_array(operation: NewArray) -> Type:
         scalars("np.full", types[1:])
         return ArrayType(operation.dtype or _full_dtype(operation.arguments[1]), rank)
     return ArrayType(operation.dtype or "float64", rank)
+
+
+def _alike(operation: NewArray, source: Type) -> Type:
+    if isinstance(source, ListType) and operation.kind == "copy":
+        return source
+    if isinstance(source, ArrayType):
+        return ArrayType(operation.dtype or source.dtype, source.rank)
+    if source == NEVER:
+        return NEVER
+    raise UnsupportedError(f"{operation.kind} of {source} is outside the kernel language")
 
 
 def _is_number(a_type: Type) -> bool:

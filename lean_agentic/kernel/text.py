@@ -89,6 +89,8 @@ def operation_text(operation: Operation) -> str:
             return f"store {atom_text(value)} in {atom_text(container)}[{_list(items)}]"
         case Attribute(source, name):
             return f"{atom_text(source)}.{name}"
+        case NewArray("copy", (source,)):
+            return f"{atom_text(source)}.copy()"
         case NewArray(kind, arguments, dtype):
             return f"np.{kind}({_list(arguments)}{f', dtype={dtype}' if dtype else ''})"
     raise TypeError(f"no text for {type(operation).__name__}")

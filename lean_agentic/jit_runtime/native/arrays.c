@@ -37,6 +37,22 @@ static int keep(Context *ctx, PyObject *array) {
     return kept;
 }
 
+/* The slots of a new array, which the context keeps. */
+static int hand_over(Context *ctx, PyObject *array, int rank, Slot *out) {
+    if (keep(ctx, array) != FITS) {
+        PyErr_Clear(); /* Python meets the same failure when it runs the statement */
+        return 1;
+    }
+    out[0].p = array;
+    out[1].p = PyArray_DATA((PyArrayObject *)array);
+    out[2].i = 1;
+    for (int k = 0; k < rank; k++) {
+        out[3 + k].i = PyArray_DIM((PyArrayObject *)array, k);
+        out[3 + rank + k].i = PyArray_STRIDE((PyArrayObject *)array, k);
+    }
+    return 0;
+}
+
 int64_t lean_array_new(Context *ctx, int64_t dtype, int64_t rank, int64_t fill, Slot *area) {
     npy_intp shape[NPY_MAXDIMS];
     for (int64_t k = 0; k < rank; k++) {
@@ -45,17 +61,21 @@ int64_t lean_array_new(Context *ctx, int64_t dtype, int64_t rank, int64_t fill, 
     }
     gil_take(ctx);
     PyObject *array = filled(fill, (int)rank, shape, (int)dtype);
-    if (keep(ctx, array) != FITS) {
-        PyErr_Clear(); /* Python meets the same failure when it runs the statement */
-        return 1;
-    }
-    Slot *out = area + rank;
-    out[0].p = array;
-    out[1].p = PyArray_DATA((PyArrayObject *)array);
-    out[2].i = 1;
+    return hand_over(ctx, array, (int)rank, area + rank);
+}
+
+/* `a.copy()`, also of a view that has no object. In: shape, strides and data in the first slots of the area. */
+int64_t lean_array_copy(Context *ctx, int64_t dtype, int64_t rank, Slot *area) {
+    npy_intp shape[NPY_MAXDIMS], strides[NPY_MAXDIMS];
     for (int64_t k = 0; k < rank; k++) {
-        out[3 + k].i = shape[k];
-        out[3 + rank + k].i = PyArray_STRIDE((PyArrayObject *)array, (int)k);
+        shape[k] = area[k].i;
+        strides[k] = area[rank + k].i;
     }
-    return 0;
+    gil_take(ctx);
+    PyArray_Descr *descr = PyArray_DescrFromType((int)dtype);
+    if (descr == NULL) return PyErr_Clear(), 1;
+    PyObject *copied = NULL, *view = PyArray_NewFromDescr(&PyArray_Type, descr, (int)rank, shape, strides, area[2 * rank].p, 0, NULL);
+    if (view != NULL) copied = PyArray_NewCopy((PyArrayObject *)view, NPY_CORDER);
+    Py_XDECREF(view);
+    return hand_over(ctx, copied, (int)rank, area + 2 * rank + 1);
 }

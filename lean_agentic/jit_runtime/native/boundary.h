@@ -186,6 +186,7 @@ void arena_clear(Context *ctx);
 
 #define LONGEST_AXIS ((int64_t)1 << 44) /* `intervals.LONGEST`: proofs about indexes rely on it */
 int64_t lean_array_new(Context *ctx, int64_t dtype, int64_t rank, int64_t fill, Slot *area);
+int64_t lean_array_copy(Context *ctx, int64_t dtype, int64_t rank, Slot *area);
 
 /* ---- guards.c ---- */
 

@@ -107,7 +107,8 @@ __attribute__((target("fma"))) static double lean_pow_with_fma(double x, double 
     F(math_remainder, lean_remainder)                                                                                       \
     F(complex_divide, lean_complex_divide) F(complex_power, lean_complex_power) F(complex_abs, lean_complex_abs)       \
     F(round_digits, lean_round_digits) F(int_gcd, lean_int_gcd) F(int_isqrt, lean_int_isqrt) \
-    F(array_new, lean_array_new) F(list_expect, lean_list_expect)
+    F(array_new, lean_array_new) F(list_expect, lean_list_expect) \
+    F(array_copy, lean_array_copy)
 
 #define ADDRESS(name, function) (void *)function,
 #define NAME(name, function) #name,
