@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from lean_agentic.jit_runtime import x86_backend
-from lean_agentic.jit_runtime.compiled import Compiled, Owner, compile_kernel
+from lean_agentic.jit_runtime.compiled import Owner, compile_kernel
 from lean_agentic.jit_runtime.machine_code import Options
 from lean_agentic.jit_runtime.object_cache import ObjectCache
 from lean_agentic.jit_runtime.policy import LAST_TIER, JitRuntimeConfig
@@ -41,6 +41,11 @@ class Backend(Protocol):
     ) -> CompiledCode:
         """Compile; `observed` are values that parameters had."""
 
+    def on_threads(
+        self, kernel: Kernel, owner: Owner, observed: Mapping[str, Any] | None, speculate: bool
+    ) -> CompiledCode | None:
+        """Code of the last tier whose independent loops run on threads; None where there is no such loop."""
+
     def is_ready(self, tier: int) -> bool:
         """Whether a compile would begin at once."""
 
@@ -60,21 +65,28 @@ class NativeBackend:
         self, kernel: Kernel, tier: int, owner: Owner, observed: Mapping[str, Any] | None, speculate: bool
     ) -> CompiledCode:
         """Compile a kernel."""
-        config = self._config
-        options = Options(
-            engine=config.engine, fast_math=config.fast_math, observed=observed, speculate=speculate, cache=self._cache
-        )
-        made = self._on_threads(kernel, options, owner) if config.parallel and tier == LAST_TIER else None
-        made = made or compile_kernel(kernel, tier, options=options, owner=owner)
+        made: CompiledCode | None = None
+        if self._config.parallel and tier == LAST_TIER and kernel.resumes is not None:
+            # The rest of one long call: there will be no other call to compare it on.
+            made = self.on_threads(kernel, owner, observed, speculate)
+        made = made or compile_kernel(kernel, tier, options=self._options(observed, speculate), owner=owner)
         if tier > 1:
             self._loaded.set()
         return made
 
-    def _on_threads(self, kernel: Kernel, options: Options, owner: Owner) -> Compiled | None:
-        """Code whose independent loops run on threads, if there are such loops."""
+    def on_threads(
+        self, kernel: Kernel, owner: Owner, observed: Mapping[str, Any] | None, speculate: bool
+    ) -> CompiledCode | None:
+        """Code of the last tier whose independent loops run on threads; None where there is no such loop."""
         from lean_agentic.jit_runtime.parallel import parallel_version  # only who asks for it pays for it
 
-        return parallel_version(kernel, options, owner)
+        return parallel_version(kernel, self._options(observed, speculate), owner)
+
+    def _options(self, observed: Mapping[str, Any] | None, speculate: bool) -> Options:
+        config = self._config
+        return Options(
+            engine=config.engine, fast_math=config.fast_math, observed=observed, speculate=speculate, cache=self._cache
+        )
 
     def is_ready(self, tier: int) -> bool:
         """Tier 1 is ready without LLVM where there is a direct back end."""

@@ -60,6 +60,7 @@ class Explanation:
     """Calls that went on in a higher tier in mid-loop."""
     trip_counts: dict[int, int]
     rival: str = ""
+    threads: str = ""
     """What has become of Numba's version, if the configuration wants one."""
 
     def __repr__(self) -> str:
@@ -74,6 +75,8 @@ class Explanation:
         ]
         if self.rival:
             lines.append(f"  Numba: {self.rival}")
+        if self.threads:
+            lines.append(f"  threads: {self.threads}")
         if self.replaced or self.upgraded:
             lines.append(f"  replaced in mid-loop: {self.replaced} from CPython, {self.upgraded} from a lower tier")
         for version in self.versions:
@@ -124,6 +127,7 @@ def explain_state(state: TieredFunction) -> Explanation:
         upgraded=replacement.upgrades,
         trip_counts=dict(state.profile.trip_counts),
         rival=state.rival,
+        threads=state.threads,
     )
 
 

@@ -141,7 +141,7 @@ def _next_tier(function: TieredFunction, version: Version, tier: int) -> None:
         raise
     if made:
         function.install(version)
-        if tier == LAST_TIER and function.config.numba:
-            rivals.beside_tier_3(function, version)
+        if tier == LAST_TIER:
+            rivals.challenge_tier_3(function, version)
         if tier == min(LAST_TIER, function.config.max_tier):
             function.runtime.settled(function)

@@ -1,7 +1,7 @@
-"""Numba as a second engine: beside CPython where the kernel language ends, and beside tier 3.
+"""What competes with tier 3: the same code with loops on threads, and Numba; Numba also where the kernel language ends.
 
-In: a tiered function, in a background thread. Out: a contest on the calls as they come, whose winner stays. Numba is
-asked only for what is proved to give CPython's results (`numba_engine`), and only when the configuration wants it.
+In: a tiered function, in a background thread. Out: a contest on the calls as they come, whose winner stays. Each is
+asked only when the configuration wants it, Numba only for what is proved to give CPython's results (`numba_engine`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lean_agentic.jit_runtime.contest import Contest
 from lean_agentic.jit_runtime.errors import NotCompiledError
+from lean_agentic.jit_runtime.guards import native_guards
 from lean_agentic.jit_runtime.instrument import Site
 from lean_agentic.kernel.types import Type
 
@@ -44,6 +45,40 @@ def beside_cpython(function: TieredFunction, types: tuple[Type, ...]) -> None:
         if not any(version.tiers for version in function.versions):
             function.rival, function.contest = "being compared with CPython", contest
             function.switch.to(contest, function.site)
+
+
+def challenge_tier_3(function: TieredFunction, version: Version) -> None:
+    """Begin the contests that the configuration asks for, one after the other."""
+    if not (function.config.parallel and threads_beside_tier_3(function, version)) and function.config.numba:
+        beside_tier_3(function, version)
+
+
+def threads_beside_tier_3(function: TieredFunction, version: Version) -> bool:
+    """Let loops on threads compete with a version's code of tier 3; whether there are such loops."""
+    code = version.code
+    made = function.runtime.backend.on_threads(version.kernel, version, version.observed, version.speculate)
+    if made is None:
+        function.threads = "no loop whose iterations are proved independent"
+        return False
+    made.code.set_guards(native_guards(version.kernel))
+
+    def decided(contest: Contest) -> None:
+        function.threads = str(contest.verdict)
+        with function.lock:
+            if version.code is not code:
+                return
+            if contest.winner is not code:
+                version.tiers[3] = made
+        function.install(version)
+        if function.config.numba:
+            function.runtime.submit(lambda: beside_tier_3(function, version))
+
+    contest = Contest(code, made.code, ("one thread", "threads"), decided=decided)
+    with function.lock:
+        if function.blocked is None and version in function.versions and version.code is code:
+            function.threads = "being compared with one thread"
+            function.switch.to(contest, Site(version, 3))
+    return True
 
 
 def beside_tier_3(function: TieredFunction, version: Version) -> None:

@@ -53,6 +53,7 @@ class TieredFunction:
         self.contest: Callable[..., Any] | None = None
         """Takes the calls that tier 0 would take, while Numba competes for them or has won."""
         self.rival = ""
+        self.threads = ""
         """What has become of Numba's version, if the configuration wants one."""
         self.foreign: dict[str, int] = {}
         """Calls with arguments outside the kernel language, by reason."""

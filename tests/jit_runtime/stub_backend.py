@@ -82,6 +82,9 @@ class StubBackend:
         self.made.append(made)
         return made
 
+    def on_threads(self, kernel: Kernel, owner: Any, observed: Mapping[str, Any] | None, speculate: bool) -> None:
+        return None
+
     def is_ready(self, tier: int) -> bool:
         return self.ready
 

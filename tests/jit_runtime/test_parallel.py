@@ -12,9 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lean_agentic.jit_runtime import JitRuntimeConfig, threaded_loop
-from lean_agentic.jit_runtime.backend import NativeBackend
-from lean_agentic.jit_runtime.compiled import Alone
+from lean_agentic.jit_runtime import JitRuntime, JitRuntimeConfig, explain, threaded_loop
 from lean_agentic.jit_runtime.exception_freedom import exception_freedom
 from lean_agentic.jit_runtime.machine_code import Options
 from lean_agentic.jit_runtime.parallel import Parallel, parallel_version, reasons_against
@@ -412,12 +410,13 @@ def test_generated_loops(source, memory, divisor):
 
 def test_the_configuration_decides_whether_loops_run_on_threads() -> None:
     source = "def f(a, n):\n    for i in range(n):\n        for k in range(40):\n            a[i] += i * k\n"
-    given, expected = np.zeros(3000), np.zeros(3000)
-    kernel = lower(function_from_source(source), [type_of(given), type_of(3000)])
+    given, expected = np.zeros(200), np.zeros(200)
+    kernel = lower(function_from_source(source), [type_of(given), type_of(200)])
     for wanted in (False, True):
-        backend = NativeBackend(JitRuntimeConfig(parallel=wanted))
-        assert isinstance(backend.compile(kernel, 3, Alone(), None, True), Parallel) is wanted
-        assert not isinstance(backend.compile(kernel, 2, Alone(), None, True), Parallel)
-        backend.compile(kernel, 3, Alone(), None, True).code(given, 3000)
-        kernel.function(expected, 3000)
+        runtime = JitRuntime(JitRuntimeConfig(parallel=wanted, baseline_threshold=1, least_work=0.0, background=False))
+        function = runtime.tiered(function_from_source(source))
+        for _ in range(1200):
+            function(given, 200)
+            kernel.function(expected, 200)
+        assert ("stays" in explain(function).threads) is wanted, explain(function)
     assert given.tolist() == expected.tolist()
