@@ -36,6 +36,9 @@ class VectorIndex(Protocol):
     def dimensions(self) -> int:
         """Numbers in a vector."""
 
+    database: str
+    """Random id of the store that it was built from, kept by `save`; empty until set."""
+
     @property
     def watermark(self) -> int:
         """Sequence number of the last change of the store that the index holds."""
@@ -68,7 +71,11 @@ class VectorIndex(Protocol):
         """Note that all changes up to this sequence number are in."""
 
     def save(self, folder: Path) -> None:
-        """Persist by atomic rename, with checksum and watermark."""
+        """Persist by atomic rename, with checksum, watermark and database.
+
+        Every backend has a class method `load(folder)`: FileNotFoundError where nothing was saved, CorruptIndexError
+        where what was saved is damaged.
+        """
 
     def memory_bytes(self) -> int:
         """Bytes of memory that the index holds (an estimate from its own structures)."""
@@ -97,3 +104,53 @@ def unit_rows(vectors: npt.ArrayLike, dimensions: int) -> Vectors:
     if not lengths.all():
         raise InvalidVectorError(f"vector {int(np.argmin(lengths))} is zero: it has no direction to compare")
     return np.ascontiguousarray(rows / lengths[:, None], dtype=np.float32)
+
+
+def require_ids(ids: npt.ArrayLike) -> Ids:
+    """The ids as int64, (n,). Raises ValueError for other shapes, negative ids and ids that come twice."""
+    array = np.asarray(ids)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ValueError(f"expected a one-dimensional array of integer ids, got {array.dtype} of shape {array.shape}")
+    array = array.astype(np.int64)
+    if array.size and array.min() < 0:
+        raise ValueError(f"ids are 0 and up, got {array.min()}")
+    if len(np.unique(array)) < len(array):
+        values, counts = np.unique(array, return_counts=True)
+        raise ValueError(f"id {values[counts.argmax()]} comes {counts.max()} times in one call: give it once")
+    return array
+
+
+def require_unit_rows(vectors: npt.ArrayLike, dimensions: int) -> Vectors:
+    """The rows as they are, (n, dimensions) float32. Raises InvalidVectorError unless each has length 1 within .1%."""
+    rows = np.ascontiguousarray(vectors, np.float32)
+    if rows.ndim == 2 and rows.shape[1] == dimensions:
+        squares = np.einsum("ij,ij->i", rows, rows)
+        if np.all(np.abs(squares - 1) < 2e-3):
+            return rows
+    unit_rows(rows, dimensions)
+    raise InvalidVectorError(
+        f"expected (n, {dimensions}) vectors of length 1, got an array of shape {rows.shape} with lengths from "
+        f"{np.linalg.norm(np.atleast_2d(rows), axis=1).min():.3g}: pass them through unit_rows first"
+    )
+
+
+def require_k(k: int) -> None:
+    """Raises ValueError unless at least one hit is asked for."""
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+
+
+def require_batch(ids: npt.ArrayLike, vectors: npt.ArrayLike, dimensions: int) -> tuple[Ids, Vectors]:
+    """Ids and the unit vectors that belong to them, checked."""
+    wanted, rows = require_ids(ids), require_unit_rows(vectors, dimensions)
+    if len(wanted) != len(rows):
+        raise ValueError(f"{len(wanted)} ids for {len(rows)} vectors: give one id for each")
+    return wanted, rows
+
+
+def require_ascending(ids: npt.ArrayLike) -> Ids:
+    """Ids that ascend, none twice, as int64 (n,); ValueError for others."""
+    array = np.asarray(ids)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu") or (array[1:] <= array[:-1]).any():
+        raise ValueError("allowed ids must be integers that ascend, none twice: pass them through numpy.unique")
+    return array.astype(np.int64, copy=False)
