@@ -165,7 +165,7 @@ def _answer(compiled: Compiled, point: ExitPoint) -> Callable[[Sequence[Any]], A
     if point.mode is Mode.ASK:
         return _evaluation(point)
     if point.mode is Mode.POLL:
-        return lambda state: compiled.owner.upgrade(compiled, point, _state(point, state))
+        return lambda state: _polled(compiled, point, _state(point, state))
     return lambda state: _leave(compiled, point, _state(point, state))
 
 
@@ -173,6 +173,13 @@ def _state(point: ExitPoint, values: Sequence[Any]) -> dict[str, Any]:
     """Locals by name, those without a value left out."""
     pairs = zip(point.names, values, strict=True)
     return {name: value for name, value in pairs if value is not _native.UNBOUND}
+
+
+def _polled(compiled: Compiled, point: ExitPoint, locals: dict[str, Any]) -> Any:
+    """Go on in CPython where an outside value was rebound while the code ran; else perhaps in better code."""
+    if compiled.kernel.is_current():
+        return compiled.owner.upgrade(compiled, point, locals)
+    return python_function(compiled.kernel, point.procedure, point.statement, point.behind)(locals)
 
 
 def _leave(compiled: Compiled, point: ExitPoint, locals: dict[str, Any]) -> Any:

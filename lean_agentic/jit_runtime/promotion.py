@@ -105,7 +105,7 @@ def compile_kernel(
 ) -> CompiledCode:
     """Compile an entry or a continuation of a version; `values` are what parameters were observed to have."""
     made = function.runtime.backend.compile(kernel, tier, version, values, version.speculate)
-    if kernel is version.kernel and hasattr(made.code, "set_guards"):
+    if hasattr(made.code, "set_guards"):
         made.code.set_guards(native_guards(kernel))
     return made
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from lean_agentic.kernel.errors import UnsupportedError
 from lean_agentic.kernel.ir import Assign, Atom, CheckBound, Constant, Copy, If, Local, MakeTuple, Operation, Statement
 from lean_agentic.kernel.loops import Loop
-from lean_agentic.kernel.scope import Scope, Static
+from lean_agentic.kernel.scope import Guard, Scope, Static
 from lean_agentic.kernel.types import PYTHON_SCALARS
 
 Value = Atom | Static
@@ -34,9 +34,9 @@ def lowers(*kinds: type[ast.AST]) -> Callable[[SomeRule], SomeRule]:
     return register
 
 
-def constant(value: Any) -> Constant:
+def constant(value: Any, guard: Guard | None = None) -> Constant:
     """A number, None or text as an operand."""
-    return Constant(value, PYTHON_SCALARS[type(value)])
+    return Constant(value, PYTHON_SCALARS[type(value)], guard)
 
 
 def is_constant(value: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import TypeGuard
 
 from lean_agentic.kernel.builder import Builder, Value, constant, is_constant, lowers
 from lean_agentic.kernel.errors import UnsupportedError
@@ -72,7 +73,7 @@ def outside(build: Builder, node: ast.expr, *path: str) -> Value:
         value = build.scope.read(*path)
     except UnsupportedError as error:
         raise build.unsupported(node, error.reason) from None
-    return constant(value) if is_constant(value) else Static(value)
+    return constant(value, build.scope.guards[-1]) if is_constant(value) else Static(value)
 
 
 @lowers(ast.BinOp)
@@ -89,9 +90,13 @@ def lower_binary(build: Builder, node: ast.BinOp) -> Value:
 def lower_unary(build: Builder, node: ast.UnaryOp) -> Value:
     """`operator operand`; a negative literal becomes a constant."""
     operand = build.atom(node.operand)
-    if isinstance(node.op, ast.USub) and isinstance(operand, Constant) and type(operand.value) in (int, float):
+    if isinstance(node.op, ast.USub) and _is_literal(operand):
         return constant(-operand.value)
     return build.assign(Unary(UNARY[type(node.op)], operand))
+
+
+def _is_literal(operand: Atom) -> TypeGuard[Constant]:
+    return isinstance(operand, Constant) and type(operand.value) in (int, float) and operand.guard is None
 
 
 @lowers(ast.Compare)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from lean_agentic.kernel.scope import Guard
 from lean_agentic.kernel.types import INT, NEVER, Type
 
 
@@ -29,6 +30,8 @@ class Constant:
 
     value: Any = field(compare=False)
     type: Type
+    guard: Guard | None = field(default=None, compare=False, repr=False)
+    """Where the value was read from, if from outside the function: it may change while the function runs."""
     spelling: str = field(init=False)
     """`repr(value)`: makes 0.0 and -0.0 different constants, and NaN equal to itself."""
 

@@ -39,6 +39,7 @@ from lean_agentic.kernel.ir import (
     Unpack,
 )
 from lean_agentic.kernel.operation_types import BINARY as BINARY_FUNCTIONS
+from lean_agentic.kernel.scope import Guard
 from lean_agentic.kernel.source import called_function
 
 Read = Callable[[Atom], ast.expr]
@@ -81,6 +82,23 @@ class Outside:
         """The name of an outside value."""
         self.values[f".{text}"] = value
         return ast.Name(f".{text}", LOAD)
+
+    def present(self, guard: Guard) -> ast.expr:
+        """What an outside name means when the code runs."""
+        name, *attributes = guard.path
+        function = guard.function
+        found: ast.expr
+        if guard.kind == "closure":
+            cell = (function.__closure__ or ())[function.__code__.co_freevars.index(name)]
+            found = ast.Attribute(self.name(f"cell {id(cell)}", cell), "cell_contents", LOAD)
+        elif name in function.__globals__:
+            globals_ = self.name(f"globals {id(function.__globals__)}", function.__globals__)
+            found = ast.Subscript(globals_, ast.Constant(name), LOAD)
+        else:
+            found = self.name(name, getattr(builtins, name))
+        for attribute in attributes:
+            found = ast.Attribute(found, attribute, LOAD)
+        return found
 
 
 class Expressions:

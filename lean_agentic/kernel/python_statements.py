@@ -123,7 +123,8 @@ class _Block:
 
     def _read(self, atom: Atom, taken: dict[str, ast.expr]) -> ast.expr:
         if isinstance(atom, Constant):
-            return self._at(ast.Constant(atom.value))
+            found = ast.Constant(atom.value) if atom.guard is None else self._expressions.outside.present(atom.guard)
+            return self._at(found)
         return taken.pop(atom.name, None) or self._at(ast.Name(atom.name, LOAD))
 
     def _at(self, node: ast.expr) -> ast.expr:

@@ -120,7 +120,7 @@ struct Context {
     ThreadRecord *thread;
     PyThreadState *released; /* the thread state while the GIL is let go, else NULL */
     PyObject *pending;
-    int64_t first_tick, signal_tick;
+    int64_t first_tick, signal_tick, guard_tick;
     char *stack_base;    /* where the compiled frames begin */
     char finished;       /* the rest ran in Python: nothing may be written back any more */
     char keeps_arrays;   /* unboxing something whose arrays nobody else keeps alive */
@@ -221,6 +221,18 @@ static inline int guards_hold(Guards *guards) {
     }
 #endif
     return guards_hold_slowly(guards);
+}
+
+/* Whether it is worth getting the GIL to ask `guards_hold`; can be asked without it. */
+static inline int guards_may_fail(const Guards *guards) {
+    if (guards->others) return 1;
+#if PY_VERSION_HEX < 0x030C0000
+    for (int k = 0; k < guards->dict_count; k++)
+        if (((PyDictObject *)guards->dicts[k].dict)->ma_version_tag != guards->dicts[k].version) return 1;
+    return 0;
+#else
+    return guards->count > 0;
+#endif
 }
 
 /* ---- code.c ---- */

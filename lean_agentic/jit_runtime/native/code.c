@@ -120,7 +120,7 @@ static inline void context_begin(Context *ctx, CodeObject *self, ThreadRecord *t
     ctx->thread = thread;
     ctx->released = NULL;
     ctx->pending = NULL;
-    ctx->first_tick = ctx->signal_tick = ticks;
+    ctx->first_tick = ctx->signal_tick = ctx->guard_tick = ticks;
     ctx->stack_base = __builtin_frame_address(0);
     ctx->finished = ctx->keeps_arrays = 0;
     ctx->epoch = ctx->stale = 0;

@@ -7,7 +7,7 @@
  */
 #include "boundary.h"
 
-#define SIGNAL_TICKS 25 /* 50 ms: how often a long call without the GIL takes it to look for signals */
+#define SIGNAL_TICKS 25 /* 50 ms: how often a long call without the GIL takes it to look for signals, or at its guards */
 
 /* For functions without a context: where a call has let the GIL go, it has it again from now on. */
 int python_begin(void) {
@@ -126,10 +126,23 @@ static int32_t look_for_signals(Context *ctx) {
     return PyErr_CheckSignals() ? RAISED : GOES_ON;
 }
 
+/* Was something outside that the code took for constant rebound while it ran? Without the GIL only versions are read. */
+static int is_outdated(Context *ctx) {
+    Guards *guards = ctx->code->guards;
+    if (ctx->released != NULL) {
+        if (ticks - ctx->guard_tick < SIGNAL_TICKS || !guards_may_fail(guards)) return 0;
+        gil_take(ctx);
+    }
+    ctx->guard_tick = ticks;
+    int holds = guards_hold(guards);
+    PyErr_Clear();
+    return holds != 1;
+}
+
 static int32_t poll(Context *ctx, const ExitPoint *point, int64_t number, const Slot *state, Slot *out) {
     __atomic_store_n(&ctx->thread->poll, 0, __ATOMIC_RELAXED);
     int32_t status = look_for_signals(ctx);
-    if (status == GOES_ON && ctx->code->upgrade) status = ask_python(ctx, point, number, state, out);
+    if (status == GOES_ON && (ctx->code->upgrade || is_outdated(ctx))) status = ask_python(ctx, point, number, state, out);
     /* A call that began in the middle of a tick is not long yet. */
     if (status == GOES_ON && ctx->released == NULL && ticks - ctx->first_tick >= 2) gil_release(ctx);
     return status;
