@@ -23,8 +23,6 @@ def f(n):
         k += step
     return k
 """
-    "running = True\nstep = 1\ndef f(n):\n    k = 0\n    while running and k < n:\n        k += step\n    return k\n"
-)
 ENDLESS = 10**13
 """Iterations: hours."""
 
