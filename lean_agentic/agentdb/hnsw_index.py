@@ -16,10 +16,12 @@ import numpy as np
 
 from lean_agentic.agentdb.errors import CorruptIndexError, UnknownRecordError
 from lean_agentic.agentdb.exact_search import join_hits
+from lean_agentic.agentdb.filtered_search import Searcher
 from lean_agentic.agentdb.hnsw_graph import HnswGraph, HnswSettings
-from lean_agentic.agentdb.hnsw_search import HnswState, nearest, nearest_allowed
+from lean_agentic.agentdb.hnsw_search import HnswState
 from lean_agentic.agentdb.hnsw_writes import Compaction, GraphWriter
 from lean_agentic.agentdb.id_slots import ABSENT, IdSlots
+from lean_agentic.agentdb.search_plan import Costs
 from lean_agentic.agentdb.snapshot import Manifest, load_snapshot, save_snapshot
 from lean_agentic.agentdb.vector_index import (
     Hits,
@@ -33,6 +35,7 @@ from lean_agentic.agentdb.vector_index import (
 )
 
 BACKEND = "hnsw"
+COSTS = Costs()
 SEARCH_BATCH = 16
 """Queries searched under one hold of the lock."""
 COMPACT_LEAST = 2000
@@ -139,12 +142,11 @@ class HnswIndex:
         """The k most similar live vectors of each (n, d) unit query, among `allowed` (ascending) where given."""
         require_k(k)
         rows = require_unit_rows(queries, self.dimensions)
+        among = None if allowed is None else require_ascending(allowed)
+        state = self._state
+        searcher = Searcher(state.candidates, state.exact, state.graph.live, self.ef_search, COSTS)
         size = max(SEARCH_BATCH, 4 * self._settings.threads + 1)
-        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        if allowed is None:
-            return join_hits(nearest(self._state, part, k, self.ef_search) for part in parts)
-        among = require_ascending(allowed)
-        return join_hits(nearest_allowed(self._state, part, k, self.ef_search, among) for part in parts)
+        return join_hits(searcher.search(rows[start : start + size], k, among) for start in range(0, len(rows), size))
 
     def advance(self, watermark: int) -> None:
         """Note that all changes up to this sequence number are in."""

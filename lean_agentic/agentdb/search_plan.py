@@ -50,7 +50,7 @@ class Costs:
         return allowed * (self.exact_copy / queries + self.exact_compare)
 
 
-def plan_search(k: int, allowed: int, live: int, ef: int, queries: int = 1, costs: Costs | None = None) -> Plan:
+def plan_search(k: int, allowed: int, live: int, ef: int, queries: int, costs: Costs) -> Plan:
     """The cheaper way to the k nearest among `allowed` of `live` vectors, with `ef` candidates at least.
 
     Takes the filter to be independent of the query; where it is not, the graph's answer is short, and `replan` tells
@@ -58,13 +58,13 @@ def plan_search(k: int, allowed: int, live: int, ef: int, queries: int = 1, cost
     """
     if allowed <= k:
         return Plan(Route.EXACT)
-    return _cheaper(k, allowed / max(live, allowed), allowed, ef, queries, costs or Costs())
+    return _cheaper(k, allowed / max(live, allowed), allowed, ef, queries, costs)
 
 
-def replan(plan: Plan, found: int, k: int, allowed: int, queries: int = 1, costs: Costs | None = None) -> Plan:
+def replan(plan: Plan, found: int, k: int, allowed: int, queries: int, costs: Costs) -> Plan:
     """What to do after a graph search of which only `found` < k candidates were allowed."""
     share = max(found, 0.25) / plan.fetch
-    return _cheaper(k, share, allowed, 2 * plan.fetch, queries, costs or Costs())
+    return _cheaper(k, share, allowed, 2 * plan.fetch, queries, costs)
 
 
 def _cheaper(k: int, share: float, allowed: int, least: int, queries: int, costs: Costs) -> Plan:
