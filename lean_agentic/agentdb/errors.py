@@ -11,6 +11,10 @@ class InvalidVectorError(AgentDBError, ValueError):
     """A vector has the wrong shape or holds NaN, infinity or only zeros."""
 
 
+class InvalidRecordError(AgentDBError, ValueError):
+    """A record or link holds what cannot be stored: NaN, a value that is not JSON, an interval that ends too early."""
+
+
 class UnknownRecordError(AgentDBError, KeyError):
     """No record has this id."""
 
@@ -21,6 +25,18 @@ class UnknownRecordError(AgentDBError, KeyError):
 
 class FilterError(AgentDBError, ValueError):
     """A filter cannot mean what its caller wants: it is empty, or contradicts itself."""
+
+
+class StoreMismatchError(AgentDBError):
+    """The file is no memory, or one of a newer version, other dimensions or another embedding."""
+
+
+class StoreUnavailableError(AgentDBError, OSError):
+    """The file cannot be read or written now: disk full, read-only, locked for long, closed."""
+
+
+class CorruptStoreError(AgentDBError):
+    """The file of the truth is damaged: restore it from a backup."""
 
 
 class CorruptIndexError(AgentDBError):
