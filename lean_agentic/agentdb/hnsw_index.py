@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lean_agentic.agentdb.errors import CorruptIndexError, UnknownRecordError
+from lean_agentic.agentdb.errors import CorruptIndexError
 from lean_agentic.agentdb.exact_search import join_hits
 from lean_agentic.agentdb.filtered_search import Searcher
 from lean_agentic.agentdb.hnsw_graph import HnswGraph, HnswSettings
@@ -27,11 +27,13 @@ from lean_agentic.agentdb.vector_index import (
     Hits,
     Ids,
     Vectors,
+    require_advance,
     require_ascending,
     require_batch,
     require_ids,
     require_k,
     require_unit_rows,
+    unknown,
 )
 
 BACKEND = "hnsw"
@@ -120,8 +122,7 @@ class HnswIndex:
         with self._state.lock.reading():
             labels = self._state.slots.find(wanted)
             if (labels == ABSENT).any():
-                missing = wanted[labels == ABSENT][:5].tolist()
-                raise UnknownRecordError(f"the index holds no vectors of the records {missing}: add them first")
+                raise unknown(wanted[labels == ABSENT])
             return self._state.graph.gather(labels)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
@@ -150,9 +151,7 @@ class HnswIndex:
 
     def advance(self, watermark: int) -> None:
         """Note that all changes up to this sequence number are in."""
-        if watermark < self._watermark:
-            raise ValueError(f"the index already holds the changes up to {self._watermark}, got {watermark}")
-        self._watermark = watermark
+        self._watermark = require_advance(self._watermark, watermark)
 
     def save(self, folder: Path) -> None:
         """Persist by atomic rename, with checksums, watermark and database. Searches go on, writers wait."""

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lean_agentic.agentdb.errors import InvalidVectorError
+from lean_agentic.agentdb.errors import InvalidVectorError, UnknownRecordError
 
 Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -154,3 +154,15 @@ def require_ascending(ids: npt.ArrayLike) -> Ids:
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu") or (array[1:] <= array[:-1]).any():
         raise ValueError("allowed ids must be integers that ascend, none twice: pass them through numpy.unique")
     return array.astype(np.int64, copy=False)
+
+
+def require_advance(watermark: int, new: int) -> int:
+    """The new watermark; ValueError where it goes back."""
+    if new < watermark:
+        raise ValueError(f"the index already holds the changes up to {watermark}, got {new}")
+    return new
+
+
+def unknown(ids: Ids) -> UnknownRecordError:
+    """The error for ids without a vector, naming the first."""
+    return UnknownRecordError(f"the index holds no vectors of the records {ids[:5].tolist()}: add them first")

@@ -13,31 +13,80 @@ from hypothesis import strategies as st
 
 from lean_agentic.agentdb.errors import CorruptIndexError, InvalidVectorError, UnknownRecordError
 from lean_agentic.agentdb.hnsw_index import HnswIndex
+from lean_agentic.agentdb.qdrant_edge_index import QdrantEdgeIndex, QdrantEdgeSettings
+from lean_agentic.agentdb.usearch_index import UsearchIndex, UsearchSettings
 from lean_agentic.agentdb.vector_index import VectorIndex, unit_rows
 from tests.agentdb.vector_data import brute_force, clustered, recall
 
 DIMENSIONS = 24
-BACKENDS: dict[str, Callable[..., VectorIndex]] = {"hnsw": HnswIndex}
-Make = Callable[[], VectorIndex]
+
+
+class Truth:
+    """The exact vectors by id: what the store is to an index that keeps less."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, np.ndarray] = {}
+
+    def fetch(self, ids: np.ndarray) -> np.ndarray:
+        return np.array([self.rows[key] for key in ids.tolist()], np.float32).reshape(len(ids), DIMENSIONS)
+
+
+class Backend:
+    """Makes and loads indexes of one kind, and closes them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.truth = Truth()
+        self._made: list[VectorIndex] = []
+
+    def make(self) -> VectorIndex:
+        new: dict[str, Callable[[], VectorIndex]] = {
+            "hnsw": lambda: HnswIndex(DIMENSIONS),
+            "usearch float16": lambda: self._keeping(UsearchIndex(DIMENSIONS, self.truth.fetch)),
+            "usearch int8": lambda: self._keeping(
+                UsearchIndex(DIMENSIONS, self.truth.fetch, UsearchSettings(storage="int8"))
+            ),
+            "qdrant-edge": lambda: QdrantEdgeIndex(DIMENSIONS),
+            "qdrant-edge int8": lambda: QdrantEdgeIndex(DIMENSIONS, QdrantEdgeSettings(int8=True)),
+        }
+        self._made.append(new[self.name]())
+        return self._made[-1]
+
+    def load(self, folder: Path) -> VectorIndex:
+        if self.name.startswith("usearch"):
+            self._made.append(self._keeping(UsearchIndex.load(folder, self.truth.fetch)))
+        else:
+            self._made.append((HnswIndex if self.name == "hnsw" else QdrantEdgeIndex).load(folder))
+        return self._made[-1]
+
+    def close(self) -> None:
+        for index in self._made:
+            index.close()
+
+    def _keeping(self, index: VectorIndex) -> VectorIndex:
+        add = index.add
+
+        def add_and_keep(ids: np.ndarray, vectors: np.ndarray) -> None:
+            self.truth.rows.update(zip(np.asarray(ids).tolist(), vectors, strict=False))
+            add(ids, vectors)
+
+        index.add = add_and_keep  # type: ignore[method-assign]
+        return index
+
+
+BACKENDS = ["hnsw", "usearch float16", "usearch int8", "qdrant-edge", "qdrant-edge int8"]
 
 
 @pytest.fixture(params=BACKENDS)
-def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Makes empty indexes of one backend, and closes them."""
-    made: list[VectorIndex] = []
-
-    def build() -> VectorIndex:
-        made.append(BACKENDS[request.param](DIMENSIONS))
-        return made[-1]
-
-    yield build
-    for index in made:
-        index.close()
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    backend = Backend(request.param)
+    yield backend
+    backend.close()
 
 
 @pytest.fixture
-def index(make: Make) -> VectorIndex:
-    return make()
+def index(backend: Backend) -> VectorIndex:
+    return backend.make()
 
 
 def ids_of(count: int, start: int = 1) -> np.ndarray:
@@ -105,15 +154,17 @@ def test_filters_of_all_selectivities(index: VectorIndex, share: float) -> None:
         assert np.isin(found, ids[chosen]).all()
 
 
-def test_filters_that_shut_out_all_that_is_near(index: VectorIndex) -> None:
+def test_filters_that_shut_out_all_that_is_near(backend: Backend) -> None:
+    index = backend.make()
     ids, vectors = filled(index, 3000)
-    queries = clustered(20, DIMENSIONS, 2)
-    for query in queries:
+    recalls = []
+    for query in clustered(20, DIMENSIONS, 2):
         far = np.sort(ids[np.argsort(vectors @ query)[:2000]])
         hits = index.search(query[None], 10, far)
-        truth = brute_force(far, vectors[np.searchsorted(ids, far)], query[None], 10)
-        assert recall(hits, truth) >= 0.9
         assert len(hits.ids[0]) == 10
+        recalls.append(recall(hits, brute_force(far, vectors[np.searchsorted(ids, far)], query[None], 10)))
+    # Far away all are about as similar: bytes cannot tell the nearest thirty.
+    assert np.mean(recalls) >= (0.85 if backend.name == "usearch int8" else 0.99)
 
 
 def test_allowed_ids_that_are_not_there_do_no_harm(index: VectorIndex) -> None:
@@ -200,15 +251,15 @@ def test_vectors_come_back_as_given(index: VectorIndex) -> None:
         index.vectors(np.array([ids[0], 999999]))
 
 
-def test_saving_keeps_everything(make: Make, tmp_path: Path) -> None:
-    index = make()
+def test_saving_keeps_everything(backend: Backend, tmp_path: Path) -> None:
+    index = backend.make()
     ids, vectors = filled(index)
     index.remove(ids[:100])
     index.add(ids[100:200], clustered(100, DIMENSIONS, 8))
     index.advance(4711)
     index.database = "of this test"
     index.save(tmp_path / "saved")
-    again = type(index).load(tmp_path / "saved")  # type: ignore[attr-defined]
+    again = backend.load(tmp_path / "saved")
     assert (again.watermark, again.database, again.dimensions) == (4711, "of this test", DIMENSIONS)
     assert again.ids().tolist() == ids[100:].tolist()
     np.testing.assert_array_equal(again.vectors(ids[100:]), index.vectors(ids[100:]))
@@ -217,27 +268,24 @@ def test_saving_keeps_everything(make: Make, tmp_path: Path) -> None:
     assert [found.tolist() for found in before.ids] == [found.tolist() for found in after.ids]
     again.add(np.array([1]), vectors[:1])
     assert int(again.search(vectors[:1], 1).ids[0][0]) == 1
-    again.close()
 
 
-def test_an_empty_index_can_be_saved(make: Make, tmp_path: Path) -> None:
-    make().save(tmp_path / "saved")
-    again = type(make()).load(tmp_path / "saved")  # type: ignore[attr-defined]
+def test_an_empty_index_can_be_saved(backend: Backend, tmp_path: Path) -> None:
+    backend.make().save(tmp_path / "saved")
+    again = backend.load(tmp_path / "saved")
     assert len(again) == 0
     ids, _ = filled(again, 50)
     assert len(again.search(clustered(1, DIMENSIONS, 2), 5).ids[0]) == 5
     assert len(again) == len(ids)
-    again.close()
 
 
-def test_loading_says_when_there_is_nothing_or_another_backend(make: Make, tmp_path: Path) -> None:
-    load = type(make()).load  # type: ignore[attr-defined]
+def test_loading_says_when_there_is_nothing_or_another_backend(backend: Backend, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no saved index"):
-        load(tmp_path / "nothing")
+        backend.load(tmp_path / "nothing")
 
 
-def test_damage_is_found_on_loading(make: Make, tmp_path: Path) -> None:
-    index = make()
+def test_damage_is_found_on_loading(backend: Backend, tmp_path: Path) -> None:
+    index = backend.make()
     filled(index, 60)
     index.save(tmp_path)
     rng = np.random.default_rng(0)
@@ -249,9 +297,9 @@ def test_damage_is_found_on_loading(make: Make, tmp_path: Path) -> None:
             damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
             path.write_bytes(damaged)
             with pytest.raises(CorruptIndexError, match="build the index again"):
-                type(index).load(tmp_path)  # type: ignore[attr-defined]
+                backend.load(tmp_path)
         path.write_bytes(whole)
-    type(index).load(tmp_path).close()  # type: ignore[attr-defined]
+    backend.load(tmp_path)
 
 
 def test_the_watermark_never_goes_back(index: VectorIndex) -> None:
@@ -306,9 +354,9 @@ STEPS = st.lists(
 @given(steps=STEPS)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_sequence_of_calls_leaves_what_a_dict_would_hold(
-    make: Make, steps: list[tuple[str, set[int], int]]
+    backend: Backend, steps: list[tuple[str, set[int], int]]
 ) -> None:
-    index = make()
+    index = backend.make()
     expected: dict[int, np.ndarray] = {}
     for action, chosen, seed in steps:
         ids = np.array(sorted(chosen))
