@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,15 +12,20 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from qdrant_client import QdrantClient
 
 from lean_agentic.agentdb.errors import CorruptIndexError, InvalidVectorError, UnknownRecordError
 from lean_agentic.agentdb.hnsw_index import HnswIndex
 from lean_agentic.agentdb.qdrant_edge_index import QdrantEdgeIndex, QdrantEdgeSettings
+from lean_agentic.agentdb.qdrant_server_index import QdrantServerIndex
 from lean_agentic.agentdb.usearch_index import UsearchIndex, UsearchSettings
 from lean_agentic.agentdb.vector_index import VectorIndex, unit_rows
 from tests.agentdb.vector_data import brute_force, clustered, recall
 
+pytestmark = pytest.mark.filterwarnings("ignore:Local mode performs exact:UserWarning")
+
 DIMENSIONS = 24
+LOCAL, SERVER = "qdrant-client in local mode, no server", "qdrant server at QDRANT_URL"
 
 
 class Truth:
@@ -38,6 +45,7 @@ class Backend:
         self.name = name
         self.truth = Truth()
         self._made: list[VectorIndex] = []
+        self._client = client_of(name)
 
     def make(self) -> VectorIndex:
         new: dict[str, Callable[[], VectorIndex]] = {
@@ -48,6 +56,8 @@ class Backend:
             ),
             "qdrant-edge": lambda: QdrantEdgeIndex(DIMENSIONS),
             "qdrant-edge int8": lambda: QdrantEdgeIndex(DIMENSIONS, QdrantEdgeSettings(int8=True)),
+            LOCAL: lambda: QdrantServerIndex(DIMENSIONS, f"test-{uuid.uuid4().hex}", client=self._client),
+            SERVER: lambda: QdrantServerIndex(DIMENSIONS, f"test-{uuid.uuid4().hex}", client=self._client),
         }
         self._made.append(new[self.name]())
         return self._made[-1]
@@ -55,12 +65,16 @@ class Backend:
     def load(self, folder: Path) -> VectorIndex:
         if self.name.startswith("usearch"):
             self._made.append(self._keeping(UsearchIndex.load(folder, self.truth.fetch)))
+        elif self._client is not None:
+            self._made.append(QdrantServerIndex.load(folder, client=self._client))
         else:
             self._made.append((HnswIndex if self.name == "hnsw" else QdrantEdgeIndex).load(folder))
         return self._made[-1]
 
     def close(self) -> None:
         for index in self._made:
+            if isinstance(index, QdrantServerIndex):
+                index.drop()
             index.close()
 
     def _keeping(self, index: VectorIndex) -> VectorIndex:
@@ -74,7 +88,21 @@ class Backend:
         return index
 
 
-BACKENDS = ["hnsw", "usearch float16", "usearch int8", "qdrant-edge", "qdrant-edge int8"]
+def client_of(name: str) -> QdrantClient | None:
+    """A client of the server that QDRANT_URL names, or of qdrant-client's brute-force local mode."""
+    if name == SERVER:
+        return QdrantClient(url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY"))
+    return QdrantClient(":memory:") if name == LOCAL else None
+
+
+BACKENDS = [
+    "hnsw",
+    "usearch float16",
+    "usearch int8",
+    "qdrant-edge",
+    "qdrant-edge int8",
+    SERVER if "QDRANT_URL" in os.environ else LOCAL,
+]
 
 
 @pytest.fixture(params=BACKENDS)
