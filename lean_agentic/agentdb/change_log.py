@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-import uuid
 from typing import NamedTuple
 
 from lean_agentic.agentdb.record_tables import last_number
@@ -61,20 +60,18 @@ def trim_changes(connection: sqlite3.Connection, upto: int) -> int:
     ).rowcount
 
 
-def note_snapshot(connection: sqlite3.Connection, seq: int) -> str:
-    """Note that an index is saved which holds the changes up to `seq`; the token to save with it.
+def note_snapshot(connection: sqlite3.Connection, token: str, seq: int) -> None:
+    """Note that an index with this token is saved, which holds the changes up to `seq`.
 
     A database restored from an older backup lacks the token, although its numbers may have caught up since.
     """
-    token = uuid.uuid4().hex
     connection.execute("INSERT INTO snapshots VALUES (?, ?, ?)", (token, seq, time.time()))
     connection.execute(
         "DELETE FROM snapshots WHERE token NOT IN (SELECT token FROM snapshots ORDER BY rowid DESC LIMIT ?)",
         (KEPT_SNAPSHOTS,),
     )
-    return token
 
 
 def knows_snapshot(connection: sqlite3.Connection, token: str) -> bool:
-    """Whether `note_snapshot` gave out this token, in this very history of the database."""
+    """Whether an index with this token was noted, in this very history of the database."""
     return connection.execute("SELECT 1 FROM snapshots WHERE token = ?", (token,)).fetchone() is not None

@@ -105,12 +105,21 @@ def _archived(where: Filter) -> list[Condition]:
         return []
     # Named values, not a missing condition, so that the indexes that start with it can be used.
     allowed = (0, 1) if where.archived is None else (int(where.archived),)
-    return [Condition(f"records.archived IN ({', '.join('?' * len(allowed))})", allowed)]
+    few = _names_records(where) or where.session or where.task_type
+    return [Condition(f"{'+' if few else ''}records.archived IN ({', '.join('?' * len(allowed))})", allowed)]
+
+
+def _names_records(where: Filter) -> bool:
+    """Whether an index of details finds the records.
+
+    Conditions that many records meet then carry a plus, which keeps SQLite from going through an index of those.
+    """
+    return where.ids is not None or where.entities is not None or bool(where.where)
 
 
 def _columns(where: Filter) -> list[Condition]:
     tests = {
-        "records.tenant = ?": where.tenant,
+        f"{'+' if _names_records(where) else ''}records.tenant = ?": where.tenant,
         "records.session = ?": where.session,
         "records.task_type = ?": where.task_type,
         "records.time >= ?": where.after,

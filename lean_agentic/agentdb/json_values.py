@@ -10,6 +10,9 @@ from typing import Any
 
 from lean_agentic.agentdb.errors import InvalidRecordError
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_ATOMS = frozenset({str, int, bool, type(None)})
+
 LONGEST_VALUE = 200
 """Characters of a scalar that are compared as they are; longer ones are compared by their SHA-256."""
 
@@ -20,10 +23,10 @@ def json_text(value: Any, what: str) -> str:
     Raises InvalidRecordError, which names the place, for NaN and infinity, keys that are no strings, and types that
     JSON has not.
     """
-    if isinstance(value, Mapping) and not value:
+    if value == {}:
         return "{}"
     try:
-        text = json.dumps(_plain(value, what), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _ENCODER.encode(_plain(value, what))
     except RecursionError:
         raise InvalidRecordError(f"{what} is nested too deeply, or contains itself: give plain JSON values") from None
     return require_text(text, what)
@@ -64,14 +67,19 @@ def scalar_key(value: Any) -> str | None:
 
 
 def _plain(value: Any, what: str) -> Any:
-    if value is None or isinstance(value, bool | str | int):
+    if type(value) in _ATOMS or isinstance(value, str | int):
         return value
     if isinstance(value, float):
         return require_number(value, what)
     if isinstance(value, Mapping):
-        return {_key(key, what): _plain(item, f"{what}[{key!r}]") for key, item in value.items()}
+        return {
+            _key(key, what): item if type(item) in _ATOMS else _plain(item, f"{what}[{key!r}]")
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_plain(item, f"{what}[{position}]") for position, item in enumerate(value)]
+        return [
+            item if type(item) in _ATOMS else _plain(item, f"{what}[{position}]") for position, item in enumerate(value)
+        ]
     raise InvalidRecordError(
         f"{what} is a {type(value).__module__}.{type(value).__name__}, which JSON has not: "
         "give strings, numbers, booleans, None, lists and mappings"

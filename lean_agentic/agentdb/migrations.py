@@ -137,9 +137,7 @@ TEXTS = Migration(
         "CREATE VIEW live_texts AS SELECT id, text FROM records WHERE archived = 0",
         """CREATE VIRTUAL TABLE texts USING fts5 (
             text, content = 'live_texts', content_rowid = 'id', tokenize = 'porter unicode61 remove_diacritics 2')""",
-        """CREATE TRIGGER text_added AFTER INSERT ON records WHEN NEW.archived = 0 BEGIN
-            INSERT INTO texts (rowid, text) VALUES (NEW.id, NEW.text);
-        END""",
+        # No trigger adds the texts of new records: for a batch, one statement is four times as fast.
         """CREATE TRIGGER text_removed AFTER DELETE ON records WHEN OLD.archived = 0 BEGIN
             INSERT INTO texts (texts, rowid, text) VALUES ('delete', OLD.id, OLD.text);
         END""",

@@ -30,6 +30,7 @@ def insert_records(connection: sqlite3.Connection, records: Sequence[Record], no
     rows = [to_row(record, first + place, now) for place, record in enumerate(records)]
     _require_known(connection, rows)
     connection.executemany(_INSERT, (row.columns for row in rows))
+    connection.execute("INSERT INTO texts (rowid, text) SELECT id, text FROM live_texts WHERE id >= ?", (first,))
     _insert_details(connection, rows)
     return [row.columns[0] for row in rows]
 

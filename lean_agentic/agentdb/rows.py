@@ -77,11 +77,13 @@ _BODY = {
     kind: tuple(f.name for f in fields(kind_class) if f.name not in _SHARED | _ABSENT_FROM_BODY[kind])
     for kind, kind_class in _CLASSES.items()
 }
-_NUMBERS = (
-    "reward", "improvement", "confidence", "successes", "success_low", "success_high", "base_rate", "support",
-    "access_count", "last_access", "valid_from", "valid_to", "time",
-)  # fmt: skip
-_TEXTS = ("tenant", "session", "task_type", "group", "context", "action", "outcome", "title", "content", "task")
+_NUMBERS = {
+    kind: tuple(f.name for f in fields(kind_class) if f.type in ("int", "float", "float | None") and f.name != "id")
+    for kind, kind_class in _CLASSES.items()
+}
+_TEXTS = {
+    kind: tuple(f.name for f in fields(kind_class) if f.type == "str") for kind, kind_class in _CLASSES.items()
+}
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ def to_row(record: Record, record_id: int, now: float) -> Row:
         raise InvalidRecordError(
             f"expected an Episode, Fact, Trajectory or Pattern, got {type(record).__name__} {record!r:.80}"
         )
-    _require_sound(record)
     kind = kind_of(record)
+    _require_sound(record, kind)
     time = now if record.time is None else float(record.time)
     entities = _entities(record)
     values = {
@@ -219,13 +221,12 @@ def _mentions(record: Record, kind: Kind) -> tuple[tuple[Role, int, int], ...]:
     return tuple((role, place, int(target)) for role, targets in named for place, target in enumerate(targets))
 
 
-def _require_sound(record: Record) -> None:
-    for name in _TEXTS:
-        if hasattr(record, name):
-            require_text(getattr(record, name), name)
-    for name in _NUMBERS:
-        if getattr(record, name, None) is not None:
-            require_number(getattr(record, name), name)
+def _require_sound(record: Record, kind: Kind) -> None:
+    for name in _TEXTS[kind]:
+        require_text(getattr(record, name), name)
+    for name in _NUMBERS[kind]:
+        if (value := getattr(record, name)) is not None:
+            require_number(value, name)
     if not record.tenant:
         raise InvalidRecordError("tenant must not be empty: leave it out for the default one")
     if not 0 <= getattr(record, "confidence", 1) <= 1:
