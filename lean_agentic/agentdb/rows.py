@@ -81,9 +81,7 @@ _NUMBERS = {
     kind: tuple(f.name for f in fields(kind_class) if f.type in ("int", "float", "float | None") and f.name != "id")
     for kind, kind_class in _CLASSES.items()
 }
-_TEXTS = {
-    kind: tuple(f.name for f in fields(kind_class) if f.type == "str") for kind, kind_class in _CLASSES.items()
-}
+_TEXTS = {kind: tuple(f.name for f in fields(kind_class) if f.type == "str") for kind, kind_class in _CLASSES.items()}
 
 
 @dataclass(frozen=True)
