@@ -1,7 +1,8 @@
 """Connections to one SQLite file: a single one that writes, and one in each thread that reads.
 
 Journal in WAL mode, synced at every commit: what was committed survives a crash, and readers never wait for the
-writer. A connection is never used in a process that was forked after it was made; the child opens its own.
+writer. SQLite allows neither connections nor its notes on locks to cross a fork; so before one all transactions are
+awaited and all connections closed, and parent and child open their own when they need them.
 """
 
 from __future__ import annotations
@@ -12,43 +13,43 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lean_agentic.agentdb.errors import CorruptStoreError, StoreMismatchError, StoreUnavailableError
+from lean_agentic.agentdb.database_file import explained, open_reader, open_writer, require_sqlite
+from lean_agentic.agentdb.errors import StoreUnavailableError
 
-LEAST_SQLITE = (3, 35, 0)
 BUSY_S = 60.0
 """How long to wait for the writer of another process."""
-PAGE_BYTES = 8192
-CACHE_KIB = 16384
-LOG_BYTES = 64 << 20
-"""Above this the write-ahead log is cut after a checkpoint."""
 TRUNCATE_WAIT_S = 2.0
+FORK_WAIT_S = 5.0
+"""How long a fork waits for the transactions of other threads; after that the child cannot use the file."""
 
 log = logging.getLogger(__name__)
 
+_open: weakref.WeakSet[Connections] = weakref.WeakSet()
 _inherited: list[object] = []
-"""Connections from before a fork: SQLite forbids even closing them in the child, so that they are kept alive."""
+"""What was in a transaction at a fork: SQLite forbids even closing it in the child, so that it is kept alive."""
 
 
 class _Reader:
     """The read connection of a thread. Closed when the thread ends."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self) -> None:
+        self.connection: sqlite3.Connection | None = None
         self.lock = threading.RLock()
         self.depth = 0
         self.committed = 0
-        self._pid = os.getpid()
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def __del__(self) -> None:
-        if os.getpid() == self._pid:
-            self.connection.close()
-        else:
-            _inherited.append(self.connection)
+        self.close()
 
 
 @dataclass
@@ -75,15 +76,15 @@ class Connections:
 
         Raises StoreUnavailableError where that is impossible, StoreMismatchError where it is no SQLite database.
         """
-        if sqlite3.sqlite_version_info < LEAST_SQLITE:
-            found, needed = sqlite3.sqlite_version, ".".join(map(str, LEAST_SQLITE))
-            raise StoreUnavailableError(f"this Python has SQLite {found}, {needed} is needed: use a newer Python")
+        require_sqlite()
         self.path = path
         self.busy_s = busy_s
         self._closed = False
         self._process = _Process()
+        self._held: list[threading.RLock] = []
         with explained(path), self._process.lock:
             self._writer(self._process)
+        _open.add(self)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -110,11 +111,11 @@ class Connections:
             assert process.writer is not None
             yield process.writer
             return
-        with explained(self.path):
-            reader = reader or self._open_reader(process)
-            with reader.lock, _snapshot(reader, committed):
-                self._here()
-                yield reader.connection
+        reader = reader or self._new_reader(process)
+        with explained(self.path), reader.lock:
+            connection = self._connected(reader)
+            with _snapshot(reader, connection, committed):
+                yield connection
 
     @property
     def in_write(self) -> bool:
@@ -134,16 +135,18 @@ class Connections:
 
     def close(self) -> None:
         """Wait for running transactions and close all connections. Safe to call twice."""
-        process = self._here() if not self._closed else self._process
+        process = self._process
+        if process.pid != os.getpid():
+            return
         with process.lock:
-            if self._closed or process.pid != os.getpid():
+            if self._closed:
                 return
             self._closed = True
             with process.guard:
                 readers = list(process.readers)
             for reader in readers:
                 with reader.lock:
-                    reader.connection.close()
+                    reader.close()
             if process.writer is not None:
                 _truncate_if_due(process, process.writer, TRUNCATE_WAIT_S)
                 process.writer.close()
@@ -152,24 +155,57 @@ class Connections:
         if self._closed:
             raise StoreUnavailableError(f"the memory {self.path} was closed: open it again")
         if self._process.pid != os.getpid():
-            _inherited.append(self._process)
-            self._process = _Process()
+            raise StoreUnavailableError(
+                f"{self.path}: this process was forked in the middle of a transaction and cannot use the file: fork "
+                "outside of transactions, or start processes by 'spawn'"
+            )
         return self._process
 
     def _writer(self, process: _Process) -> sqlite3.Connection:
         self._here()
         if process.writer is None:
-            process.writer = _open_writer(self.path, self.busy_s)
+            process.writer = open_writer(self.path, self.busy_s)
         return process.writer
 
-    def _open_reader(self, process: _Process) -> _Reader:
-        connection = _connect(self.path, "rw", self.busy_s)
-        connection.execute("PRAGMA query_only = ON")
-        reader = _Reader(connection)
-        process.local.reader = reader
+    def _new_reader(self, process: _Process) -> _Reader:
+        reader = process.local.reader = _Reader()
         with process.guard:
             process.readers.add(reader)
         return reader
+
+    def _connected(self, reader: _Reader) -> sqlite3.Connection:
+        self._here()
+        if reader.connection is None:
+            reader.connection = open_reader(self.path, self.busy_s)
+        return reader.connection
+
+    def _before_fork(self) -> None:
+        """Wait for transactions, close the connections, and keep others from opening new ones."""
+        process = self._process
+        deadline = time.monotonic() + FORK_WAIT_S
+        process.guard.acquire()
+        readers = list(process.readers)
+        locks = [process.lock, *(reader.lock for reader in readers)]
+        self._held = [lock for lock in locks if lock.acquire(timeout=max(0.0, deadline - time.monotonic()))]
+        if len(self._held) < len(locks) or process.depth or any(reader.depth for reader in readers):
+            log.warning("%s is forked in the middle of a transaction: the child cannot use it", self.path)
+            return
+        for reader in readers:
+            reader.close()
+        if process.writer is not None:
+            process.writer.close()
+            process.writer = None
+
+    def _after_fork(self, *, child: bool) -> None:
+        process, held, self._held = self._process, self._held, []
+        if not child:
+            process.guard.release()
+            for lock in held:
+                lock.release()
+        elif process.writer is None and not any(reader.connection for reader in process.readers):
+            self._process = _Process()
+        else:
+            _inherited.extend([process, *process.readers])
 
     @contextmanager
     def _outermost(self, process: _Process, writer: sqlite3.Connection) -> Iterator[None]:
@@ -212,35 +248,9 @@ class Connections:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises for files, disks and locks into errors that say what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        for prefix, kind, advice in _ADVICE:
-            if name.startswith(prefix):
-                raise kind(f"{path}: {error} ({name}): {advice}") from error
-        raise
-
-
-_ADVICE: tuple[tuple[str, Callable[[str], Exception], str], ...] = (
-    ("SQLITE_FULL", StoreUnavailableError, "the disk is full; nothing of the transaction was stored; free some space"),
-    ("SQLITE_READONLY", StoreUnavailableError, "the file or its folder is read-only; allow writing to both"),
-    ("SQLITE_CANTOPEN", StoreUnavailableError, "the file cannot be opened; check its folder and the permissions"),
-    ("SQLITE_PERM", StoreUnavailableError, "access is not permitted; check the permissions"),
-    ("SQLITE_BUSY", StoreUnavailableError, "another process is writing for long; try again when it is done"),
-    ("SQLITE_LOCKED", StoreUnavailableError, "another connection is writing; try again when it is done"),
-    ("SQLITE_IOERR", StoreUnavailableError, "reading or writing the disk failed; see the system's log"),
-    ("SQLITE_NOTADB", StoreMismatchError, "this is no SQLite database; choose another path"),
-    ("SQLITE_CORRUPT", CorruptStoreError, "the database is damaged; restore it from a backup"),
-)
-
-
-@contextmanager
-def _snapshot(reader: _Reader, committed: bool) -> Iterator[None]:
+def _snapshot(reader: _Reader, connection: sqlite3.Connection, committed: bool) -> Iterator[None]:
     if not reader.depth:
-        reader.connection.execute("BEGIN")
+        connection.execute("BEGIN")
     reader.depth += 1
     reader.committed += committed
     try:
@@ -248,43 +258,8 @@ def _snapshot(reader: _Reader, committed: bool) -> Iterator[None]:
     finally:
         reader.depth -= 1
         reader.committed -= committed
-        if not reader.depth and reader.connection.in_transaction:
-            reader.connection.execute("COMMIT")
-
-
-def _connect(path: Path, mode: str, busy_s: float) -> sqlite3.Connection:
-    # Statements of a thread run under its own locks, so that the check of sqlite3 for threads is not needed.
-    address = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(address, busy_s, isolation_level=None, check_same_thread=False, uri=True)
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    return connection
-
-
-def _open_writer(path: Path, busy_s: float) -> sqlite3.Connection:
-    connection = _connect(path, "rwc", busy_s)
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    _enter_wal(connection, path, time.monotonic() + busy_s)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    # What is deleted is overwritten by zeros.
-    connection.execute("PRAGMA secure_delete = ON")
-    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
-    return connection
-
-
-def _enter_wal(connection: sqlite3.Connection, path: Path, deadline: float) -> None:
-    while True:
-        try:
-            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            break
-        except sqlite3.OperationalError as error:
-            # SQLite does not wait here when another process changes the mode at the same moment.
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    if mode != "wal":
-        raise StoreUnavailableError(f"{path}: SQLite refuses a write-ahead log here; use a folder on a local disk")
+        if not reader.depth and connection.in_transaction:
+            connection.execute("COMMIT")
 
 
 def _truncate_if_due(process: _Process, writer: sqlite3.Connection, wait_s: float) -> None:
@@ -299,3 +274,21 @@ def _truncate_if_due(process: _Process, writer: sqlite3.Connection, wait_s: floa
     process.truncate_due = bool(busy)
     if busy:
         log.warning("the write-ahead log is still being read, it is emptied later: forgotten text may be in it so long")
+
+
+def _before_fork() -> None:
+    for connections in list(_open):
+        connections._before_fork()
+
+
+def _after_fork(*, child: bool) -> None:
+    for connections in list(_open):
+        connections._after_fork(child=child)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=lambda: _after_fork(child=False),
+        after_in_child=lambda: _after_fork(child=True),
+    )
