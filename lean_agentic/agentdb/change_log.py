@@ -65,11 +65,8 @@ def note_snapshot(connection: sqlite3.Connection, token: str, seq: int) -> None:
 
     A database restored from an older backup lacks the token, although its numbers may have caught up since.
     """
-    connection.execute("INSERT INTO snapshots VALUES (?, ?, ?)", (token, seq, time.time()))
-    connection.execute(
-        "DELETE FROM snapshots WHERE token NOT IN (SELECT token FROM snapshots ORDER BY rowid DESC LIMIT ?)",
-        (KEPT_SNAPSHOTS,),
-    )
+    connection.execute("INSERT INTO snapshots (token, seq, taken) VALUES (?, ?, ?)", (token, seq, time.time()))
+    connection.execute("DELETE FROM snapshots WHERE id <= (SELECT max(id) FROM snapshots) - ?", (KEPT_SNAPSHOTS,))
 
 
 def knows_snapshot(connection: sqlite3.Connection, token: str) -> bool:

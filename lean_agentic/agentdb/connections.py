@@ -133,6 +133,22 @@ class Connections:
             if not process.depth:
                 _truncate_if_due(process, self._writer(process), wait_s)
 
+    def vacuum(self) -> None:
+        """Write the whole file anew, without what deletions left in it, and empty the log.
+
+        Needs as much free disk again, twice. Raises RuntimeError inside a transaction of this thread.
+        """
+        process = self._here()
+        with process.lock, explained(self.path):
+            if process.depth:
+                raise RuntimeError("the file cannot be written anew inside a write transaction: do it after the block")
+            writer = self._writer(process)
+            # The copy may be larger than the memory.
+            writer.execute("PRAGMA temp_store = FILE")
+            writer.execute("VACUUM")
+            writer.execute("PRAGMA temp_store = MEMORY")
+            self.truncate_log()
+
     def close(self) -> None:
         """Wait for running transactions and close all connections. Safe to call twice."""
         process = self._process

@@ -106,7 +106,8 @@ VECTORS = Migration(
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             record_id INTEGER NOT NULL UNIQUE)""",
         """CREATE TABLE snapshots (
-            token TEXT PRIMARY KEY,
+            id INTEGER PRIMARY KEY,
+            token TEXT NOT NULL UNIQUE,
             seq INTEGER NOT NULL,
             taken REAL NOT NULL)""",
         """CREATE TRIGGER vector_added AFTER INSERT ON vectors BEGIN
@@ -149,7 +150,25 @@ TEXTS = Migration(
     ),
 )
 
-MIGRATIONS = (RECORDS, DETAILS, VECTORS, TEXTS)
+RECALLED = Migration(
+    "005 recalled texts",
+    (
+        """CREATE TABLE recalls (
+            record_id INTEGER PRIMARY KEY REFERENCES records ON DELETE CASCADE,
+            recalled REAL NOT NULL)""",
+        "CREATE INDEX recalls_recalled ON recalls (recalled)",
+        """CREATE TABLE recalled_shingles (
+            shingle INTEGER NOT NULL,
+            record_id INTEGER NOT NULL REFERENCES recalls ON DELETE CASCADE,
+            PRIMARY KEY (shingle, record_id)) WITHOUT ROWID""",
+        "CREATE INDEX recalled_shingles_record ON recalled_shingles (record_id)",
+        """CREATE TRIGGER recalled_text_changed AFTER UPDATE OF text ON records WHEN OLD.text <> NEW.text BEGIN
+            DELETE FROM recalls WHERE record_id = NEW.id;
+        END""",
+    ),
+)
+
+MIGRATIONS = (RECORDS, DETAILS, VECTORS, TEXTS, RECALLED)
 
 
 def migrate(connections: Connections, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -202,19 +202,39 @@ class Store:
         """Take records back into use. Raises UnknownRecordError."""
         self._set_archived(ids, 0)
 
-    def forget(self, where: Filter | Sequence[int] | Ids) -> int:
-        """Delete records from every table and from the bytes of the file; how many went.
+    def forget(self, where: Filter | Sequence[int] | Ids, *, thorough: bool = False) -> int:
+        """Delete records, archived ones too, and what was made from them alone (see `forgetting`); how many went.
 
-        Reaches archived records too, unless the filter asks for those alone, and what was made from the forgotten
-        alone (`forgetting`). Words may stay in the write-ahead log while another process reads an older view.
+        Parameters
+        ----------
+        thorough
+            Also write the file anew, which takes as long as it is large. SQLite overwrites what it deletes, but may
+            have left pieces of it behind where it moved rows between pages; only that removes them. Words may also
+            stay in the write-ahead log for as long as another process reads an older view.
 
-        Raises FilterError for a filter that matches everything without `everything=True`.
+        Raises
+        ------
+        FilterError
+            The filter matches everything and does not say `everything=True`.
+        RuntimeError
+            Thorough inside `write`.
         """
+        if thorough and self.in_write:
+            raise RuntimeError("forget cannot be thorough inside a write transaction: call vacuum() after the block")
         with self.write() as connection:
             plan = forgetting.forget(connection, where if isinstance(where, Filter) else _integers(where))
             if plan.records:
                 self._connections.truncate_log()
+        if thorough:
+            self.vacuum()
         return plan.records
+
+    def vacuum(self) -> None:
+        """Write the file anew without what deletions left in it. Takes as long as it is large, and twice its space.
+
+        Raises RuntimeError inside `write`.
+        """
+        self._connections.vacuum()
 
     def plan_forgetting(self, where: Filter | Sequence[int] | Ids) -> Forgetting:
         """What `forget` would reach, without forgetting it."""
