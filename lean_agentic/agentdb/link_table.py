@@ -40,7 +40,7 @@ def find_links(
     conditions: list[tuple[str, str]] = []
     for column, ids in (("cause", cause), ("effect", effect)):
         if ids is not None:
-            conditions.append((column, id_list([ids] if isinstance(ids, int) else ids)))
+            conditions.append((column, id_list(ids if isinstance(ids, Collection) else [ids])))
     if kinds is not None:
         members = [kinds] if isinstance(kinds, str) else kinds
         conditions.append(("kind", json.dumps([LinkKind(kind).value for kind in members])))
