@@ -63,7 +63,8 @@ class _Process:
     owner: int | None = None
     """Thread in a write transaction."""
     depth: int = 0
-    truncate_due: bool = False
+    truncate_wait_s: float | None = None
+    """How long to wait for readers when the log is emptied next; None where it need not be."""
     local: threading.local = field(default_factory=threading.local)
     readers: weakref.WeakSet[_Reader] = field(default_factory=weakref.WeakSet)
 
@@ -122,16 +123,19 @@ class Connections:
         """Whether this thread is inside a write transaction."""
         return self._process.owner == threading.get_ident()
 
-    def truncate_log(self, wait_s: float = TRUNCATE_WAIT_S) -> None:
+    def truncate_log(self, *, insist: bool = True) -> None:
         """Move the write-ahead log into the database and empty it, after the running transaction where there is one.
 
-        Where a reader still needs the log it is tried again after every later transaction.
+        Where a reader needs the log for long, that is logged and tried again after every later transaction, unless it
+        was not to `insist`.
         """
         process = self._here()
         with process.lock, explained(self.path):
-            process.truncate_due = True
+            before, process.truncate_wait_s = process.truncate_wait_s, TRUNCATE_WAIT_S if insist else 0.0
             if not process.depth:
-                _truncate_if_due(process, self._writer(process), wait_s)
+                _truncate_if_due(process, self._writer(process))
+                if not insist:
+                    process.truncate_wait_s = before
 
     def vacuum(self) -> None:
         """Write the whole file anew, without what deletions left in it, and empty the log.
@@ -164,7 +168,7 @@ class Connections:
                 with reader.lock:
                     reader.close()
             if process.writer is not None:
-                _truncate_if_due(process, process.writer, TRUNCATE_WAIT_S)
+                _truncate_if_due(process, process.writer)
                 process.writer.close()
 
     def _here(self) -> _Process:
@@ -238,7 +242,7 @@ class Connections:
             raise
         finally:
             process.depth, process.owner = 0, None
-        _truncate_if_due(process, writer, 0.0)
+        _truncate_if_due(process, writer)
 
     @contextmanager
     def _nested(self, process: _Process, writer: sqlite3.Connection) -> Iterator[None]:
@@ -278,8 +282,9 @@ def _snapshot(reader: _Reader, connection: sqlite3.Connection, committed: bool) 
             connection.execute("COMMIT")
 
 
-def _truncate_if_due(process: _Process, writer: sqlite3.Connection, wait_s: float) -> None:
-    if not process.truncate_due:
+def _truncate_if_due(process: _Process, writer: sqlite3.Connection) -> None:
+    wait_s = process.truncate_wait_s
+    if wait_s is None:
         return
     before = writer.execute("PRAGMA busy_timeout").fetchone()[0]
     writer.execute(f"PRAGMA busy_timeout = {round(1000 * wait_s)}")
@@ -287,8 +292,8 @@ def _truncate_if_due(process: _Process, writer: sqlite3.Connection, wait_s: floa
         busy = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     finally:
         writer.execute(f"PRAGMA busy_timeout = {before}")
-    process.truncate_due = bool(busy)
-    if busy:
+    process.truncate_wait_s = 0.0 if busy else None
+    if busy and wait_s:
         log.warning("the write-ahead log is still being read, it is emptied later: forgotten text may be in it so long")
 
 

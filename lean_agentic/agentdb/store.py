@@ -68,8 +68,9 @@ class Store:
         self._connections = Connections(self.path, busy_s=busy_s)
         try:
             migrate(self._connections)
-            # Text forgotten just before a crash may still be in the log.
-            self._connections.truncate_log(wait_s=0.0)
+            if _log_bytes(self.path):
+                # Text forgotten just before a crash may still be in it.
+                self._connections.truncate_log(insist=False)
             self._settle("dimensions", None if dimensions is None else str(dimensions))
             self._settle("embedding", embedding)
             with self.read() as connection:
@@ -297,7 +298,7 @@ class Store:
             found += [f"foreign key: {row}" for row in connection.execute("PRAGMA foreign_key_check")]
             dimensions = _meta(connection).get("dimensions")
             if dimensions is not None:
-                found += vector_table.wrong_sizes(connection, int(dimensions))
+                found += vector_table.vector_faults(connection, int(dimensions))
             return found + _text_faults(connection)
 
     def close(self) -> None:
@@ -347,6 +348,11 @@ class Store:
 
 def _meta(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT key, value FROM meta").fetchall())
+
+
+def _log_bytes(path: Path) -> int:
+    log = path.with_name(f"{path.name}-wal")
+    return log.stat().st_size if log.exists() else 0
 
 
 def _make_folder(folder: Path) -> None:

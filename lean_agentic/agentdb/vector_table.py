@@ -13,6 +13,7 @@ from lean_agentic.agentdb.filters import id_list
 from lean_agentic.agentdb.vector_index import Vectors
 
 BYTES = 4
+READ_AT_ONCE = 1000
 _UPSERT = (
     "INSERT INTO vectors (record_id, data) VALUES (?, ?) ON CONFLICT (record_id) DO UPDATE SET data = excluded.data"
 )
@@ -39,12 +40,23 @@ def have_vectors(connection: sqlite3.Connection, ids: Sequence[int]) -> npt.NDAr
     return np.array([record_id in found for record_id in ids], bool)
 
 
-def wrong_sizes(connection: sqlite3.Connection, dimensions: int) -> list[str]:
-    """A complaint for each vector (the first ten) of another size than `dimensions` numbers."""
-    found = connection.execute(
-        "SELECT record_id, length(data) FROM vectors WHERE length(data) <> ? LIMIT 10", (BYTES * dimensions,)
-    )
-    return [f"the vector of record {i} has {size} bytes, not {BYTES * dimensions}" for i, size in found]
+def vector_faults(connection: sqlite3.Connection, dimensions: int) -> list[str]:
+    """A complaint for each vector that has not `dimensions` numbers, or not the length 1 within .1%."""
+    found = []
+    cursor = connection.execute("SELECT record_id, data FROM vectors")
+    while rows := cursor.fetchmany(READ_AT_ONCE):
+        sound = [row for row in rows if len(row[1]) == BYTES * dimensions]
+        found += [
+            f"the vector of record {record_id} has {len(data)} bytes, not {BYTES * dimensions}"
+            for record_id, data in rows
+            if len(data) != BYTES * dimensions
+        ]
+        joined = np.frombuffer(b"".join(data for _, data in sound), "<f4").reshape(len(sound), dimensions)
+        squares = np.einsum("ij,ij->i", joined, joined, dtype=np.float64)
+        for place in np.flatnonzero(~(np.abs(squares - 1) < 2e-3)).tolist():
+            length = float(np.sqrt(squares[place]))
+            found.append(f"the vector of record {sound[place][0]} has the length {length:.3g}, not 1")
+    return found
 
 
 def _select(connection: sqlite3.Connection, columns: str, ids: Sequence[int]) -> sqlite3.Cursor:

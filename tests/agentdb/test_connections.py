@@ -116,9 +116,9 @@ def test_connections_of_threads_end_with_them(connections: Connections) -> None:
         gc.collect()
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    # SQLite keeps some files of closed connections for the next ones.
-    after_some = [open_files() for _ in range(3)][-1]
-    assert [open_files() for _ in range(5)][-1] <= after_some
+    # SQLite keeps some files of closed connections for the next ones, at most as many as were open at once.
+    before = open_files()
+    assert max(open_files() for _ in range(10)) <= before + 2 * 8
 
 
 def test_a_busy_writer_is_named(tmp_path: Path) -> None:
@@ -248,7 +248,9 @@ def test_many_forks_write_beside_their_parent(connections: Connections) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
-def test_the_log_is_emptied_when_nobody_reads_it(connections: Connections, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_is_emptied_when_nobody_reads_it(
+    connections: Connections, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = Path(f"{connections.path}-wal")
     add(connections, 1)
     assert path.stat().st_size > 0
@@ -256,13 +258,15 @@ def test_the_log_is_emptied_when_nobody_reads_it(connections: Connections, caplo
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM numbers").fetchall()
     add(connections, 2)
-    connections.truncate_log(wait_s=0.0)
-    assert path.stat().st_size > 0
-    assert "still being read" in caplog.text
-    reader.close()
+    monkeypatch.setattr(module, "TRUNCATE_WAIT_S", 0.01)
+    connections.truncate_log()
     add(connections, 3)
+    assert path.stat().st_size > 0
+    assert caplog.text.count("still being read") == 1
+    reader.close()
+    add(connections, 4)
     assert path.stat().st_size == 0
-    assert numbers(connections) == [1, 2, 3]
+    assert numbers(connections) == [1, 2, 3, 4]
 
 
 def test_closing_waits_for_readers(connections: Connections) -> None:

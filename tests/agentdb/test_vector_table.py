@@ -14,7 +14,7 @@ from lean_agentic.agentdb.connections import Connections
 from lean_agentic.agentdb.errors import UnknownRecordError
 from lean_agentic.agentdb.migrations import migrate
 from lean_agentic.agentdb.record_tables import insert_records
-from lean_agentic.agentdb.vector_table import have_vectors, put_vectors, read_vectors, wrong_sizes
+from lean_agentic.agentdb.vector_table import have_vectors, put_vectors, read_vectors, vector_faults
 from tests.agentdb.store_records import episodes, unit_vectors
 
 ROWS = unit_vectors(5)
@@ -60,8 +60,14 @@ def test_the_missing_are_named(connection: sqlite3.Connection) -> None:
     assert have_vectors(connection, []).dtype == bool
 
 
-def test_wrong_sizes_are_found(connection: sqlite3.Connection) -> None:
-    assert wrong_sizes(connection, 4) == []
+def test_faults_are_found(connection: sqlite3.Connection) -> None:
+    assert vector_faults(connection, 4) == []
     connection.execute("UPDATE vectors SET data = x'00' WHERE record_id = 3")
-    assert wrong_sizes(connection, 4) == ["the vector of record 3 has 1 bytes, not 16"]
-    assert len(wrong_sizes(connection, 5)) == 5
+    connection.execute("UPDATE vectors SET data = ? WHERE record_id = 1", (struct.pack("<4f", 0, 0, 3, 4),))
+    connection.execute("UPDATE vectors SET data = ? WHERE record_id = 2", (struct.pack("<4f", 1, 0, 0, float("nan")),))
+    assert vector_faults(connection, 4) == [
+        "the vector of record 3 has 1 bytes, not 16",
+        "the vector of record 1 has the length 5, not 1",
+        "the vector of record 2 has the length nan, not 1",
+    ]
+    assert len(vector_faults(connection, 5)) == 5
