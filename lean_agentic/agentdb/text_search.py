@@ -76,7 +76,9 @@ def query_terms(query: str) -> tuple[str, ...]:
 def split_words(text: str) -> list[str]:
     """Words as the index sees them: letters, digits and marks on them; whatever else separates."""
     text = unicodedata.normalize("NFC", text)
-    return "".join(letter if _in_word(letter) else " " for letter in text).split()
+    words = "".join(letter if _in_word(letter) else " " for letter in text).split()
+    # Marks alone are no word.
+    return [word for word in words if any(map(str.isalnum, word))]
 
 
 def matching_terms(store: Store, terms: Sequence[str], ids: Collection[int]) -> Mapping[int, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +18,8 @@ import numpy.typing as npt
 DAY = 86400.0
 HALF_DAYS = 5.0
 """Days beside a date that halve its closeness: what happened is often told some days later."""
+_FIRST = datetime(3, 1, 1, tzinfo=UTC).timestamp()
+_LAST = datetime(9998, 1, 1, tzinfo=UTC).timestamp()
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
@@ -30,7 +32,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _ISO = re.compile(r"\b(?P<year>[12]\d{3})-(?P<month>[01]\d)(?:-(?P<day>[0-3]\d))?\b")
-_YEAR = re.compile(r"\b(?P<year>(?:19|20)\d{2})\b")
+_YEAR = re.compile(r"(?<![\w./-])(?P<year>(?:19|20)\d{2})\b(?![./-]?\d)")
 _RELATIVE = re.compile(r"\b(?:(?P<name>today|yesterday)|(?P<which>this|last)\s+(?P<unit>week|month|year))\b", re.I)
 _AMBIGUOUS = {"may", "mar", "march", "dec", "sept", "sep", "jan", "jun", "oct", "nov", "apr", "feb", "aug", "jul"}
 """Words, names and shortenings that are a month only beside a day or year, or as a capitalised full name."""
@@ -49,12 +51,12 @@ class TimeMention:
     stretch: tuple[float, float] | None = None
     """Unix seconds from and to, where the query names it by its distance from now."""
 
-    def stretches(self, first_year: int, last_year: int) -> Iterator[tuple[float, float]]:
-        """(from, to) in Unix seconds, one for each year that it may mean."""
+    def stretches(self, years: Iterable[int]) -> Iterator[tuple[float, float]]:
+        """(from, to) in Unix seconds; one for each of the years where it may mean any."""
         if self.stretch is not None:
             yield self.stretch
             return
-        for year in range(first_year, last_year + 1) if self.year is None else (self.year,):
+        for year in years if self.year is None else (self.year,):
             yield _stretch(year, self.month, self.day)
 
 
@@ -81,12 +83,24 @@ def closeness(mentions: Sequence[TimeMention], times: npt.ArrayLike) -> npt.NDAr
     close = np.zeros(len(moments))
     if not mentions or not len(moments):
         return close
+    for mention in mentions:
+        for start, end in mention.stretches(_years(moments)):
+            gap = np.maximum(np.maximum(start - moments, moments - end), 0)
+            close = np.maximum(close, 2 ** (-gap / (HALF_DAYS * DAY)))
+    return close
     first, last = (datetime.fromtimestamp(float(at), UTC).year for at in (moments.min(), moments.max()))
     for mention in mentions:
         for start, end in mention.stretches(first - 1, last + 1):
             gap = np.maximum(np.maximum(start - moments, moments - end), 0)
             close = np.maximum(close, 2 ** (-gap / (HALF_DAYS * DAY)))
     return close
+
+
+def _years(moments: npt.NDArray[np.float64]) -> list[int]:
+    """The years of times in Unix seconds, and those beside them, as far as the calendar goes."""
+    seconds = np.clip(moments, _FIRST, _LAST).astype("datetime64[s]")
+    years = np.unique(seconds.astype("datetime64[Y]").astype(np.int64)) + 1970
+    return np.unique((years[:, None] + [-1, 0, 1]).clip(2, 9998)).tolist()
 
 
 def _read_iso(match: re.Match[str], now: float) -> TimeMention | None:
@@ -109,6 +123,8 @@ def _read_year(match: re.Match[str], now: float) -> TimeMention | None:
 
 
 def _read_relative(match: re.Match[str], now: float) -> TimeMention | None:
+    if not _FIRST <= now < _LAST:
+        return None
     today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if match["name"]:
         start = today - timedelta(days=match["name"].lower() == "yesterday")
