@@ -27,15 +27,17 @@ class Searcher:
 
     def search(self, queries: Vectors, k: int, allowed: Ids | None) -> Hits:
         """The k nearest of each query, among `allowed` where given."""
+        if not len(queries):
+            return no_hits(0)
         return self._all(queries, k) if allowed is None else self._among(queries, k, allowed)
 
     def _all(self, queries: Vectors, k: int) -> Hits:
         wanted = min(k, self.live)
-        if plan_search(wanted, self.live, self.live, self.ef, len(queries), self.costs).route is Route.EXACT:
+        if self.costs.exact(self.live, len(queries)) <= self.costs.graph(max(wanted, self.ef)):
             return self.exact(queries, k, None)
         hits = self.candidates(queries, wanted)
-        short = _short(hits, wanted)
-        if len(short):
+        if min(map(len, hits.ids)) < wanted:
+            short = _short(hits, wanted)
             _put(hits, short, self.exact(queries[short], k, None))
         return hits
 

@@ -27,6 +27,8 @@ Similarities = npt.NDArray[np.float32]
 
 DEAD = -1
 GROWTH = 1.25
+LOCKS_BYTES = 65536 * 40
+"""Mutexes that hnswlib makes for any index."""
 ROW_OVERHEAD = 40 + 8 + 4 + 2 + 56
 """Bytes a vector besides row and links: a mutex, a pointer, a level, a visited mark, an entry of the label table."""
 
@@ -134,7 +136,7 @@ class HnswGraph:
             if "contiguous 2D array" in str(error):
                 return None
             raise
-        return labels.astype(np.int64), np.float32(1) - distances
+        return labels.view(np.int64), np.float32(1) - distances
 
     def gather(self, labels: Labels) -> Vectors:
         """A copy of the vectors of labels, (n, d)."""
@@ -171,7 +173,8 @@ class HnswGraph:
         row = 4 * self.dimensions + 4 + 8 * self.settings.neighbours + 8
         # One vector in M has links above the lowest level, 16 bytes of them malloc's.
         upper = (4 + 4 * self.settings.neighbours + 16) / (self.settings.neighbours - 1)
-        return int(self.count * (row + upper + ROW_OVERHEAD)) + self.records.nbytes + self._row_of.nbytes
+        vectors = int(self.count * (row + upper + ROW_OVERHEAD))
+        return LOCKS_BYTES + vectors + self.records.nbytes + self._row_of.nbytes
 
     def _check_loaded(self, path: Path, count: int) -> None:
         found = (self._index.M, self._index.ef_construction)

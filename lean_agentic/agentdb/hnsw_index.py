@@ -96,7 +96,7 @@ class HnswIndex:
     @ef_search.setter
     def ef_search(self, ef: int) -> None:
         self._settings = replace(self._settings, ef_search=ef)
-        with self._state.lock.writing():
+        with self._state.lock.writing:
             self._state.graph.set_ef(ef)
 
     @property
@@ -108,18 +108,18 @@ class HnswIndex:
         return self._state.graph.live
 
     def __contains__(self, record_id: int) -> bool:
-        with self._state.lock.reading():
+        with self._state.lock.reading:
             return record_id in self._state.slots
 
     def ids(self) -> Ids:
         """All live ids, ascending."""
-        with self._state.lock.reading():
+        with self._state.lock.reading:
             return self._state.slots.items()[0]
 
     def vectors(self, ids: Ids) -> Vectors:
         """The (n, d) stored vectors of live ids; UnknownRecordError for others."""
         wanted = np.asarray(ids, np.int64)
-        with self._state.lock.reading():
+        with self._state.lock.reading:
             labels = self._state.slots.find(wanted)
             if (labels == ABSENT).any():
                 raise unknown(wanted[labels == ABSENT])
@@ -147,6 +147,8 @@ class HnswIndex:
         state = self._state
         searcher = Searcher(state.candidates, state.exact, state.graph.live, self.ef_search, COSTS)
         size = max(SEARCH_BATCH, 4 * self._settings.threads + 1)
+        if len(rows) <= size:
+            return searcher.search(rows, k, among)
         return join_hits(searcher.search(rows[start : start + size], k, among) for start in range(0, len(rows), size))
 
     def advance(self, watermark: int) -> None:

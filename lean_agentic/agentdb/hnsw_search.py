@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ class HnswState:
 
     def candidates(self, queries: Vectors, count: int) -> Hits:
         """About `count` nearest live vectors of each query by the graph; nothing where it finds fewer."""
-        with self.lock.reading():
+        with self.lock.reading:
             graph = self.graph
             near = graph.nearest(queries, min(count, graph.live)) if graph.live else None
             if near is None:
@@ -34,12 +34,12 @@ class HnswState:
 
     def exact(self, queries: Vectors, k: int, allowed: Ids | None) -> Hits:
         """The k nearest of each query, every live (and allowed) vector compared."""
-        with self.lock.reading():
+        with self.lock.reading:
             graph = self.graph
             ids, labels = self._labels(allowed)
             if not graph.in_place:
                 # hnswlib's get_items refuses labels that died since.
-                return exact_hits(queries, k, _blocks(graph, ids, labels, nullcontext))
+                return exact_hits(queries, k, _blocks(graph, ids, labels, nullcontext()))
         return exact_hits(queries, k, _blocks(graph, ids, labels, self.lock.reading))
 
     def _labels(self, allowed: Ids | None) -> tuple[Ids, Labels]:
@@ -51,11 +51,11 @@ class HnswState:
 
 
 def _blocks(
-    graph: HnswGraph, ids: Ids, labels: Labels, hold: Callable[[], AbstractContextManager[None]]
+    graph: HnswGraph, ids: Ids, labels: Labels, hold: AbstractContextManager[None]
 ) -> Iterator[tuple[Ids, Vectors]]:
     # Each block is copied under a hold of its own, so that writers need not wait for the whole of a long search.
     size = block_rows(graph.dimensions)
     for start in range(0, len(ids), size):
-        with hold():
+        with hold:
             block = graph.gather(labels[start : start + size])
         yield ids[start : start + size], block

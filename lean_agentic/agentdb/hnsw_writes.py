@@ -32,28 +32,29 @@ class GraphWriter:
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add or replace checked vectors, all or none; searches see every chunk of them as a whole."""
         new = self._changed(ids, vectors)
-        ids, vectors = ids[new], vectors[new]
+        if len(new) < len(ids):
+            ids, vectors = ids[new], vectors[new]
         done: list[Placed] = []
-        with self._state.lock.writing():
+        with self._state.lock.writing:
             self._state.graph.reserve(self._state.graph.count + len(ids))
         try:
             start = 0
             while start < len(ids):
                 part = slice(start, start + self._chunk)
                 began = time.perf_counter()
-                with self._state.lock.writing():
+                with self._state.lock.writing:
                     done.append(self._put(ids[part], vectors[part]))
                 self._adapt_chunk(len(ids[part]), time.perf_counter() - began)
                 start = part.stop
         except BaseException:
-            with self._state.lock.writing():
+            with self._state.lock.writing:
                 self._undo(done)
             raise
 
     def remove(self, ids: Ids) -> None:
         """Forget vectors; ids that are not there are ignored."""
         for part in chunks(ids, 1000):
-            with self._state.lock.writing():
+            with self._state.lock.writing:
                 self._state.graph.kill(self._state.slots.remove(part))
 
     def _changed(self, ids: Ids, vectors: Vectors) -> Labels:
@@ -117,12 +118,12 @@ class Compaction:
         new_label = np.full(self._old.count, ABSENT, np.int64)
         new_label[self._copied] = np.arange(len(self._copied))
         ids, labels = self._state.slots.items()
-        with self._state.lock.writing():
+        with self._state.lock.writing:
             self._new.set_ef(ef)
             self._state.graph, self._state.slots = self._new, IdSlots(ids, new_label[labels])
 
     def _missing(self) -> Labels:
-        with self._state.lock.reading():
+        with self._state.lock.reading:
             return np.setdiff1d(self._old.live_labels(), self._copied)
 
     def _copy_missing(self) -> None:
@@ -132,7 +133,7 @@ class Compaction:
         for part in chunks(missing, block_rows(self._old.dimensions)):
             if self._stopped():
                 break
-            with self._state.lock.reading():
+            with self._state.lock.reading:
                 alive = part[self._old.records[part] != DEAD]
                 ids, vectors = self._old.records[alive], self._old.gather(alive)
             self._new.append(ids, vectors)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -109,22 +109,31 @@ class QdrantEdgeIndex:
         """The parameters of the engine."""
         return self._settings
 
+    @property
+    def ef_search(self) -> int:
+        """Candidates kept while searching; settable at any time."""
+        return self._settings.ef_search
+
+    @ef_search.setter
+    def ef_search(self, ef: int) -> None:
+        self._settings = replace(self._settings, ef_search=ef)
+
     def __len__(self) -> int:
         return len(self._live)
 
     def __contains__(self, record_id: int) -> bool:
-        with self._lock.reading():
+        with self._lock.reading:
             return record_id in self._live
 
     def ids(self) -> Ids:
         """All live ids, ascending."""
-        with self._lock.reading():
+        with self._lock.reading:
             return self._live.items()[0]
 
     def vectors(self, ids: Ids) -> Vectors:
         """The (n, d) stored vectors of live ids; UnknownRecordError for others."""
         wanted = np.asarray(ids, np.int64)
-        with self._lock.reading():
+        with self._lock.reading:
             missing = wanted[self._live.find(wanted) == ABSENT]
             if len(missing):
                 raise unknown(missing)
@@ -142,7 +151,7 @@ class QdrantEdgeIndex:
                     engine.Point(key, row, None)
                     for key, row in zip(part.tolist(), rows[start : start + BATCH], strict=True)
                 ]
-                with self._lock.writing():
+                with self._lock.writing:
                     self._shard.update(engine.UpdateOperation.upsert_points(points))
                     self._live.put(part, np.zeros(len(part), np.int64))
                 self._new += len(part)
@@ -151,7 +160,7 @@ class QdrantEdgeIndex:
     def remove(self, ids: Ids) -> None:
         """Forget vectors; ids that are not there are ignored."""
         wanted = require_ids(ids)
-        with self._writing, self._lock.writing():
+        with self._writing, self._lock.writing:
             known = wanted[self._live.find(wanted) != ABSENT]
             if len(known):
                 self._shard.update(_engine().UpdateOperation.delete_points(known.tolist()))
@@ -199,7 +208,7 @@ class QdrantEdgeIndex:
 
     def close(self) -> None:
         """Stop the engine; a temporary folder goes."""
-        with self._writing, self._lock.writing():
+        with self._writing, self._lock.writing:
             if self._shard is not None:
                 self._shard.close()
                 self._shard = None
@@ -211,7 +220,7 @@ class QdrantEdgeIndex:
             self._optimize()
 
     def _optimize(self) -> None:
-        with self._lock.writing():
+        with self._lock.writing:
             self._shard.optimize()
             self._new = 0
 
@@ -237,7 +246,7 @@ class QdrantEdgeIndex:
             request = engine.QueryRequest(
                 limit=count, query=engine.Query.Nearest(query), filter=only, params=parameters
             )
-            with self._lock.reading():
+            with self._lock.reading:
                 points = self._shard.query(request) if count else []
             hits.ids.append(np.array([point.id for point in points], np.int64))
             hits.similarities.append(np.array([point.score for point in points], np.float32))

@@ -241,7 +241,8 @@ class QdrantServerIndex:
             )
         noted = config.metadata or {}
         owner = noted.get("database", "")
-        if database and owner and owner != database:
+        # What follows a colon tells one save from another.
+        if database and owner and owner.partition(":")[0] != database.partition(":")[0]:
             raise ValueError(f"the collection {self._collection} belongs to the database {owner}: choose another name")
         return database or owner, int(noted.get("watermark", 0))
 

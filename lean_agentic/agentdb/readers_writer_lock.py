@@ -7,39 +7,38 @@ one. So a writer that takes the lock for short chunks, again and again, delays a
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class ReadersWriterLock:
-    """`with lock.reading():` or `with lock.writing():`; not reentrant."""
+    """`with lock.reading:` holds it together with other readers, `with lock.writing:` alone; not reentrant."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
         self._readers = 0
         self._readers_waiting = 0
         self._writing = False
         self._writers_waiting = 0
         self._phase = 0
+        self.reading = _Reading(self)
+        self.writing = _Writing(self)
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold the lock together with other readers."""
-        with self._changed:
+    def start_reading(self) -> None:
+        """Enter together with other readers."""
+        with self._mutex:
             if self._writing or self._writers_waiting:
                 self._wait_for_phase()
             else:
                 self._readers += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._leave_reading()
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the lock alone."""
-        with self._changed:
+    def stop_reading(self) -> None:
+        """Leave what `start_reading` entered."""
+        with self._mutex:
+            self._leave()
+
+    def start_writing(self) -> None:
+        """Enter alone."""
+        with self._mutex:
             self._writers_waiting += 1
             try:
                 while self._writing or self._readers:
@@ -49,12 +48,12 @@ class ReadersWriterLock:
                 self._writers_waiting -= 1
                 if not self._writing and not self._writers_waiting:
                     self._admit_readers()  # interrupted: nobody else would
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._writing = False
-                self._admit_readers()
+
+    def stop_writing(self) -> None:
+        """Leave what `start_writing` entered."""
+        with self._mutex:
+            self._writing = False
+            self._admit_readers()
 
     def _wait_for_phase(self) -> None:
         phase = self._phase
@@ -66,7 +65,7 @@ class ReadersWriterLock:
             if self._phase == phase:
                 self._readers_waiting -= 1
             else:
-                self._leave_reading()
+                self._leave()
             raise
 
     def _admit_readers(self) -> None:
@@ -76,7 +75,29 @@ class ReadersWriterLock:
         self._readers_waiting = 0
         self._changed.notify_all()
 
-    def _leave_reading(self) -> None:
+    def _leave(self) -> None:
         self._readers -= 1
-        if not self._readers:
+        if not self._readers and self._writers_waiting:
             self._changed.notify_all()
+
+
+class _Reading:
+    def __init__(self, lock: ReadersWriterLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.start_reading()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.stop_reading()
+
+
+class _Writing:
+    def __init__(self, lock: ReadersWriterLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.start_writing()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.stop_writing()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -104,22 +104,33 @@ class UsearchIndex:
         """The parameters of the graph."""
         return self._settings
 
+    @property
+    def ef_search(self) -> int:
+        """Candidates kept while searching; settable at any time."""
+        return self._settings.ef_search
+
+    @ef_search.setter
+    def ef_search(self, ef: int) -> None:
+        self._settings = replace(self._settings, ef_search=ef)
+        with self._lock.writing:
+            self._graph.expansion_search = ef
+
     def __len__(self) -> int:
         return len(self._live)
 
     def __contains__(self, record_id: int) -> bool:
-        with self._lock.reading():
+        with self._lock.reading:
             return record_id in self._live
 
     def ids(self) -> Ids:
         """All live ids, ascending."""
-        with self._lock.reading():
+        with self._lock.reading:
             return self._live.items()[0]
 
     def vectors(self, ids: Ids) -> Vectors:
         """The exact (n, d) vectors of live ids, fetched; UnknownRecordError for others."""
         wanted = np.asarray(ids, np.int64)
-        with self._lock.reading():
+        with self._lock.reading:
             missing = wanted[self._live.find(wanted) == ABSENT]
         if len(missing):
             raise UnknownRecordError(
@@ -136,11 +147,11 @@ class UsearchIndex:
             try:
                 for start in range(0, len(wanted), BATCH):
                     part = wanted[start : start + BATCH]
-                    with self._lock.writing():
+                    with self._lock.writing:
                         replaced.append(self._drop(part))
                         self._put(part, rows[start : start + BATCH])
             except BaseException:
-                with self._lock.writing():
+                with self._lock.writing:
                     self._drop(wanted[: start + BATCH])
                     for known, old in replaced:
                         self._put(known, old)
@@ -149,7 +160,7 @@ class UsearchIndex:
     def remove(self, ids: Ids) -> None:
         """Forget vectors; ids that are not there are ignored."""
         wanted = require_ids(ids)
-        with self._writing, self._lock.writing():
+        with self._writing, self._lock.writing:
             self._drop(wanted)
 
     def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> Hits:
@@ -208,7 +219,7 @@ class UsearchIndex:
         return np.array(self._graph.get(ids.astype(np.uint64), dtype="f32"), np.float32)
 
     def _candidates(self, queries: Vectors, count: int) -> Hits:
-        with self._lock.reading():
+        with self._lock.reading:
             count = min(count, len(self._live))
             # usearch warns of nothing and finds nothing where it is empty.
             matches = self._graph.search(queries, max(count, 1), threads=self._settings.threads)
@@ -221,7 +232,7 @@ class UsearchIndex:
         )
 
     def _exact(self, queries: Vectors, k: int, allowed: Ids | None) -> Hits:
-        with self._lock.reading():
+        with self._lock.reading:
             ids = self._live.items()[0] if allowed is None else allowed[self._live.find(allowed) != ABSENT]
         return exact_hits(queries, k, self._blocks(ids))
 
@@ -229,7 +240,7 @@ class UsearchIndex:
         size = block_rows(self._dimensions)
         for start in range(0, len(ids), size):
             part = ids[start : start + size]
-            with self._lock.reading():
+            with self._lock.reading:
                 part = part[self._live.find(part) != ABSENT]
                 block = self._stored(part)
             yield part, block

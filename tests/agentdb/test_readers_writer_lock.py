@@ -15,7 +15,7 @@ def test_readers_are_in_together() -> None:
     both = threading.Barrier(2, timeout=20)
 
     def read() -> None:
-        with lock.reading():
+        with lock.reading:
             both.wait()
 
     threads = [threading.Thread(target=read) for _ in range(2)]
@@ -34,7 +34,7 @@ def test_a_writer_is_alone() -> None:
 
     def visit(kind: str) -> None:
         for _ in range(300):
-            with lock.writing() if kind == "writers" else lock.reading():
+            with lock.writing if kind == "writers" else lock.reading:
                 with guard:
                     inside[kind] += 1
                     if inside["writers"] > 1 or (inside["writers"] and inside["readers"]):
@@ -59,7 +59,7 @@ def test_a_reader_goes_in_between_two_writes_of_one_writer() -> None:
 
     def write() -> None:
         for turn in range(3):
-            with lock.writing():
+            with lock.writing:
                 order.append(f"write {turn}")
                 first_write.set()
                 reader_waits.wait(20)
@@ -69,7 +69,7 @@ def test_a_reader_goes_in_between_two_writes_of_one_writer() -> None:
     def read() -> None:
         first_write.wait(20)
         reader_waits.set()
-        with lock.reading():
+        with lock.reading:
             order.append("read")
 
     threads = [threading.Thread(target=write), threading.Thread(target=read)]
@@ -86,11 +86,11 @@ def test_a_writer_goes_in_though_readers_keep_coming() -> None:
 
     def read() -> None:
         while not written.is_set():
-            with lock.reading():
+            with lock.reading:
                 time.sleep(0.001)
 
     def write() -> None:
-        with lock.writing():
+        with lock.writing:
             written.set()
 
     readers = [threading.Thread(target=read) for _ in range(4)]
@@ -106,11 +106,11 @@ def test_a_writer_goes_in_though_readers_keep_coming() -> None:
 @pytest.mark.parametrize("how", ["reading", "writing"])
 def test_an_error_inside_frees_the_lock(how: str) -> None:
     lock = ReadersWriterLock()
-    with pytest.raises(KeyError), getattr(lock, how)():
+    with pytest.raises(KeyError), getattr(lock, how):
         raise KeyError
-    with lock.writing(), pytest.raises(ZeroDivisionError):
+    with lock.writing, pytest.raises(ZeroDivisionError):
         raise ZeroDivisionError
-    with lock.reading():
+    with lock.reading:
         pass
 
 
@@ -120,7 +120,7 @@ def test_an_interrupted_writer_leaves_no_reader_behind() -> None:
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with lock.reading():
+        with lock.reading:
             held.set()
             done.wait(20)
 
@@ -129,9 +129,9 @@ def test_an_interrupted_writer_leaves_no_reader_behind() -> None:
     held.wait(20)
     waiting = lock._changed.wait
     lock._changed.wait = lambda timeout=None: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt), lock.writing():
+    with pytest.raises(KeyboardInterrupt), lock.writing:
         pass
     lock._changed.wait = waiting  # type: ignore[method-assign]
-    with lock.reading():
+    with lock.reading:
         done.set()
     holder.join()

@@ -153,6 +153,12 @@ def test_it_finds_the_nearest_with_their_similarities(index: VectorIndex) -> Non
         assert similarities.dtype == np.float32
 
 
+def test_no_queries_no_answers(index: VectorIndex) -> None:
+    ids, _ = filled(index, 20)
+    for allowed in (None, ids[:5]):
+        assert index.search(np.empty((0, DIMENSIONS), np.float32), 3, allowed).ids == []
+
+
 def test_more_than_there_are_gives_all(index: VectorIndex) -> None:
     ids, vectors = filled(index, 30)
     queries = clustered(4, DIMENSIONS, 3)
