@@ -61,7 +61,8 @@ def with_figures(pattern: Pattern, contrast: Contrast, behind: Sequence[Trajecto
         # The time of the newest evidence, so that the same evidence always gives the same record.
         time=max(times, default=pattern.time),
         metadata={**metadata, RELATION: contrast.move.relation.value, **_evidence(contrast)},
-        provenance=Provenance("reasoning bank", "distilled", ids),
+        # The trajectories are named once, as such.
+        provenance=Provenance("reasoning bank", "distilled"),
     )
 
 

@@ -10,6 +10,7 @@ a trajectory.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from lean_agentic.agentdb.foreign_records import as_trajectory
 from lean_agentic.agentdb.judges import Judge, JudgeError, Judgement, with_judgement
 from lean_agentic.agentdb.learned_judge import LearnedJudge
 from lean_agentic.agentdb.pattern_search import NEAREST, PatternHit, rank
+from lean_agentic.agentdb.pattern_table import newest_behind, pattern_heads
 from lean_agentic.agentdb.records import Kind, Pattern, Trajectory, Verdict
 from lean_agentic.agentdb.store import Store
 from lean_agentic.agentdb.trials_contrast import TrialsContrast, contrast_trials
@@ -167,12 +169,15 @@ class ReasoningBank:
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         state = {"task": situation} if isinstance(situation, str) else dict(situation)
-        known = [pattern for pattern in self._found(Pattern, task_type, archived=False) if not pattern.retired]
-        text = state.get("task")
-        hits = rank(known, state, self._similarities(known, text) if isinstance(text, str) and text else {}, k)
+        with self.store.read() as connection:
+            heads = pattern_heads(connection, self.tenant, task_type)
+            text = state.get("task")
+            similar = self._similarities(connection, heads, text) if isinstance(text, str) and text else {}
+            hits = rank(heads, state, similar, k)
+            whole = self.store.get([hit.pattern.id for hit in hits])
         if count_use and hits:
             self.store.touch([hit.pattern.id for hit in hits], self._clock())
-        return hits
+        return [replace(hit, pattern=each) for hit, each in zip(hits, whole, strict=True) if isinstance(each, Pattern)]
 
     def stats(self) -> BankStats:
         """What the bank holds, by task type."""
@@ -235,18 +240,19 @@ class ReasoningBank:
         assert vectors is not None
         return vectors @ vectors.T
 
-    def _similarities(self, known: Sequence[Pattern], text: str) -> dict[int, float]:
+    def _similarities(self, connection: sqlite3.Connection, heads: Sequence[Pattern], text: str) -> dict[int, float]:
         """Mean cosine similarity of the text to the likest tasks behind each pattern, or to the pattern's own words."""
         query = self._embedded([text])
         if query is None:
             return {}
-        wanted = {pattern.id: [*pattern.trajectories[-MOST_COMPARED:]] or [pattern.id] for pattern in known}
-        ids = sorted({each for behind in wanted.values() for each in behind})
+        behind = newest_behind(connection, [pattern.id for pattern in heads], MOST_COMPARED)
+        wanted = {pattern: ids or [pattern] for pattern, ids in behind.items()}
+        ids = sorted({each for some in wanted.values() for each in some})
         ids = [each for each, has in zip(ids, self.store.has_vector(ids), strict=True) if has]
         similar = dict(zip(ids, self.store.vectors(ids) @ query[0], strict=True)) if ids else {}
         best = {
-            pattern: sorted((similar[each] for each in behind if each in similar), reverse=True)[:NEAREST]
-            for pattern, behind in wanted.items()
+            pattern: sorted((similar[each] for each in some if each in similar), reverse=True)[:NEAREST]
+            for pattern, some in wanted.items()
         }
         return {pattern: float(np.mean(values)) for pattern, values in best.items() if values}
 

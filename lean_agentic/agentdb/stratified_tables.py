@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import hypergeom
+from scipy.special import gammaln
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,13 +39,9 @@ class Tables:
     def _null(self) -> tuple[int, Floats]:
         """Smallest possible number of followers that succeed, and the probabilities of it and all above."""
         low = np.maximum(0, self.followers + self.successes - self.total)
-        high = np.minimum(self.followers, self.successes)
-        parts = [
-            hypergeom.pmf(np.arange(a, b + 1), n, k, m)
-            for a, b, n, k, m in zip(low, high, self.total, self.successes, self.followers, strict=True)
-            if b > a
-        ]
-        return int(low.sum()), _convolved(parts)
+        strata = zip(self.total.tolist(), self.successes.tolist(), self.followers.tolist(), strict=True)
+        parts = [_hypergeometric(*stratum) for stratum in strata]
+        return int(low.sum()), _convolved([part for part in parts if len(part) > 1])
 
     def p_value(self) -> float:
         """Two-sided: the probability of all counts no likelier than the one seen."""
@@ -109,6 +105,20 @@ def could_reach(least: npt.ArrayLike, rate: float) -> npt.NDArray[np.bool_]:
 def _reaching(chances: Floats, chance: float) -> float:
     # Equal probabilities computed along different ways differ in the last bits.
     return float(min(1.0, np.sum(chances[chances <= chance * (1 + 1e-7)])))
+
+
+@lru_cache(maxsize=4096)
+def _hypergeometric(total: int, successes: int, followers: int) -> Floats:
+    """Probabilities of each possible number of followers that succeed, the smallest first; small strata recur."""
+    count = np.arange(max(0, followers + successes - total), min(followers, successes) + 1)
+    failures = total - successes
+    chances = _log_choose(successes, count) + _log_choose(failures, followers - count)
+    return np.asarray(np.exp(chances - _log_choose(total, followers)))
+
+
+def _log_choose(n: int, k: npt.ArrayLike) -> Floats:
+    chosen = np.asarray(k, np.float64)
+    return np.asarray(gammaln(n + 1) - gammaln(chosen + 1) - gammaln(n - chosen + 1))
 
 
 def _convolved(parts: Sequence[Floats]) -> Floats:

@@ -27,7 +27,8 @@ def test_figures_are_those_of_the_evidence():
     assert (pattern.support, pattern.successes, pattern.base_rate) == (3, 2, pytest.approx(0, abs=1e-12))
     assert (pattern.success_low, pattern.success_high) == (pytest.approx(interval.low), pytest.approx(interval.high))
     assert pattern.improvement == pytest.approx(0.3)
-    assert pattern.trajectories == pattern.provenance.records == (11, 12, 13)
+    assert pattern.trajectories == (11, 12, 13)
+    assert (pattern.provenance.source, pattern.provenance.method) == ("reasoning bank", "distilled")
     assert pattern.time == 9
     assert pattern.metadata["compared with"] == 1
     assert pattern.title == "Take update_item"
