@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from lean_agentic.agentdb.records import Step, Trajectory, Verdict
 
+FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For properties of whole trajectories, which take long to draw; a busy machine must not decide a test."""
 ACTIONS = ("search_items", "get_item", "respond", "update_item", "send_mail", "transfer_to_person")
 
 

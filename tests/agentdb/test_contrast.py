@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_agentic.agentdb.contrast import MiningSettings, contrast_of, mine_contrasts
 from lean_agentic.agentdb.moves import Condition, Move, Relation
 from lean_agentic.agentdb.records import Step, Trajectory, Verdict
-from tests.agentdb.made_trajectories import any_trajectory, made, planted
+from tests.agentdb.made_trajectories import FEW, any_trajectory, made, planted
 
 UPDATE, MAIL = Move(Relation.TAKEN, ("update_item",)), Move(Relation.TAKEN, ("send_mail",))
 
@@ -108,7 +108,7 @@ def test_too_few_to_tell_are_not_tested():
     assert mine_contrasts(planted(5, 4, seed=0), MiningSettings(least_support=11)) == []
 
 
-@settings(max_examples=30)
+@FEW
 @given(st.lists(any_trajectory(), min_size=4, max_size=14), st.randoms())
 def test_the_order_of_trajectories_does_not_matter(trajectories, random):
     def told(found):
@@ -123,7 +123,7 @@ def test_the_order_of_trajectories_does_not_matter(trajectories, random):
         assert a.difference == pytest.approx(b.difference)
 
 
-@settings(max_examples=30)
+@FEW
 @given(st.lists(any_trajectory(), min_size=4, max_size=14))
 def test_corrected_p_values_are_never_below_the_plain_ones(trajectories):
     for each in mine_contrasts(trajectories, MiningSettings(least_support=1)):

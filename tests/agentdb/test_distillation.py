@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_agentic.agentdb.contrast import MiningSettings
@@ -12,7 +12,7 @@ from lean_agentic.agentdb.distillation import distil_patterns
 from lean_agentic.agentdb.judges import JudgeError
 from lean_agentic.agentdb.pattern_records import move_of
 from lean_agentic.agentdb.records import Pattern
-from tests.agentdb.made_trajectories import any_trajectory, made, planted
+from tests.agentdb.made_trajectories import FEW, any_trajectory, made, planted
 
 
 def stored(distilled, known=()):
@@ -42,7 +42,7 @@ def test_nothing_comes_of_nothing():
     assert not distil_patterns([made("respond") for _ in range(20)]).news
 
 
-@settings(max_examples=25, deadline=None)
+@FEW
 @given(st.lists(any_trajectory(), min_size=6, max_size=16), st.randoms())
 def test_it_is_idempotent_and_order_does_not_matter(trajectories, random):
     chosen = MiningSettings(false_discoveries=1.0, least_support=1)
@@ -55,7 +55,7 @@ def test_it_is_idempotent_and_order_does_not_matter(trajectories, random):
     assert again.unchanged == len(known)
 
 
-@settings(max_examples=25, deadline=None)
+@FEW
 @given(st.lists(any_trajectory(), min_size=12, max_size=24), st.integers(4, 10))
 def test_it_is_idempotent_after_more_evidence_too(trajectories, half):
     chosen = MiningSettings(false_discoveries=1.0, least_support=1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lean_agentic.agentdb.action_roles import role_of
 from lean_agentic.agentdb.judge_columns import LEAST_GROUPS, first_state, settle_columns
 from lean_agentic.agentdb.records import Step, Trajectory
-from tests.agentdb.made_trajectories import any_trajectory
+from tests.agentdb.made_trajectories import FEW, any_trajectory
 
 
 def started(size: object, colour: str, action: str = "act") -> Trajectory:
@@ -51,6 +51,7 @@ def test_arguments_are_no_part_of_the_situation():
     assert first_state(Trajectory("t", ())) == {}
 
 
+@FEW
 @given(st.lists(any_trajectory(), min_size=1, max_size=12), st.randoms())
 def test_columns_do_not_depend_on_order(trajectories, random):
     groups = [trajectory.group for trajectory in trajectories]

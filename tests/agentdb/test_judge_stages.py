@@ -9,6 +9,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from lean_agentic.agentdb import judge_stages as stages
+from tests.agentdb.made_trajectories import FEW
 
 
 def rows_and_labels(n=80, p=4, seed=0):
@@ -35,6 +36,7 @@ def test_a_constant_column_has_no_say():
     )
 
 
+@FEW
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=30), st.integers(1, 5), st.randoms())
 def test_folds_keep_groups_whole_and_do_not_depend_on_order(groups, folds, random):
     fold = stages.folds_by_group(groups, folds, seed=1)

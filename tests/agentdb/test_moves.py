@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lean_agentic.agentdb.action_roles import step_failed
 from lean_agentic.agentdb.moves import Condition, Move, Relation, common_conditions, read_moves, situation
 from lean_agentic.agentdb.records import Step, Trajectory
-from tests.agentdb.made_trajectories import ACTIONS, any_trajectory
+from tests.agentdb.made_trajectories import ACTIONS, FEW, any_trajectory
 
 RED = Condition("colour", "red")
 BIG = Condition("size", 5.0, least=True)
@@ -37,6 +37,7 @@ def by_definition(move: Move, trajectory: Trajectory) -> bool | None:
     }[move.relation]
 
 
+@FEW
 @given(any_trajectory(), st.sampled_from([r for r in Relation if r is not Relation.SUITED]), st.permutations(ACTIONS))
 def test_plain_moves_are_what_they_say(trajectory, relation, names):
     two = relation in (Relation.BEFORE, Relation.NEXT)
@@ -44,6 +45,7 @@ def test_plain_moves_are_what_they_say(trajectory, relation, names):
     assert move.followed(trajectory) is by_definition(move, trajectory)
 
 
+@FEW
 @given(st.lists(any_trajectory(), max_size=5))
 def test_reading_many_is_reading_each(trajectories):
     conditions = common_conditions(trajectories)
@@ -109,6 +111,7 @@ def test_a_rare_value_is_no_condition():
     assert common_conditions(trajectories) == [Condition("colour", "red")]
 
 
+@FEW
 @given(st.lists(any_trajectory(), max_size=8), st.randoms())
 def test_conditions_do_not_depend_on_order(trajectories, random):
     assert common_conditions(trajectories) == common_conditions(random.sample(trajectories, len(trajectories)))

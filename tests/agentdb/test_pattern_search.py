@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lean_agentic.agentdb.pattern_search import GENERAL, OPEN, hit_of, rank, strength_of
 from lean_agentic.agentdb.records import Pattern
+from tests.agentdb.made_trajectories import FEW
 
 
 def pattern(id=1, *, support=30, successes=24.0, base=0.4, **conditions) -> Pattern:
@@ -51,6 +52,7 @@ def test_nested_situations_are_found_by_dotted_paths():
     assert [hit.pattern.id for hit in found] == [1]
 
 
+@FEW
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1), st.floats(0, 1)), max_size=8),
     st.dictionaries(st.integers(1, 8), st.floats(-1, 1)),

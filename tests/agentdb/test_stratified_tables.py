@@ -11,6 +11,7 @@ from scipy.stats import fisher_exact
 from scipy.stats.contingency import odds_ratio
 
 from lean_agentic.agentdb.stratified_tables import could_reach, tables
+from tests.agentdb.made_trajectories import FEW
 
 ROWS = st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.booleans()), min_size=1, max_size=14)
 
@@ -31,6 +32,7 @@ def all_deals(rows):
     return {value: sums.count(value) / len(sums) for value in set(sums)}
 
 
+@FEW
 @given(ROWS.filter(lambda rows: len({row[0] for row in rows}) == 1))
 def test_one_stratum_is_fishers_exact_test(rows):
     found = counted(rows)
@@ -38,6 +40,7 @@ def test_one_stratum_is_fishers_exact_test(rows):
     assert found.p_value() == pytest.approx(fisher_exact(table).pvalue)
 
 
+@FEW
 @given(ROWS)
 def test_strata_are_dealt_anew_each_by_itself(rows):
     chances = all_deals(rows)
@@ -50,6 +53,7 @@ def test_strata_are_dealt_anew_each_by_itself(rows):
     assert found.least_p_value() == pytest.approx(min(reaching.values()))
 
 
+@FEW
 @given(ROWS)
 def test_the_difference_is_the_weighted_mean_of_those_within_strata(rows):
     parts = []

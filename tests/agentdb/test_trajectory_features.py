@@ -12,9 +12,10 @@ from scipy.stats import entropy
 from lean_agentic.agentdb.action_roles import Role, role_of
 from lean_agentic.agentdb.records import Step, Trajectory
 from lean_agentic.agentdb.trajectory_features import action_ngrams, call_key, describe, feature_rows, flatten
-from tests.agentdb.made_trajectories import any_trajectory, made
+from tests.agentdb.made_trajectories import FEW, any_trajectory, made
 
 
+@FEW
 @given(any_trajectory())
 def test_every_trajectory_has_the_same_finite_features(trajectory):
     features = describe(trajectory)
@@ -22,6 +23,7 @@ def test_every_trajectory_has_the_same_finite_features(trajectory):
     assert all(math.isfinite(value) for value in features.values())
 
 
+@FEW
 @given(any_trajectory())
 def test_counts_are_those_of_a_plain_recount(trajectory):
     found = describe(trajectory)
@@ -97,6 +99,7 @@ def test_flattening_gives_dotted_paths_and_lengths():
     ]
 
 
+@FEW
 @given(any_trajectory())
 def test_ngrams_of_one_are_counts_of_actions(trajectory):
     counts = action_ngrams(trajectory, 3)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lean_agentic.agentdb.records import Step, Trajectory
 from lean_agentic.agentdb.trials_agreement import AGREEMENT, agreement, writes
-from tests.agentdb.made_trajectories import any_trajectory, made
+from tests.agentdb.made_trajectories import FEW, any_trajectory, made
 
 
 def booked(*rooms: int) -> Trajectory:
@@ -31,6 +31,7 @@ def test_without_others_there_is_no_agreement():
         agreement(made("respond"), [])
 
 
+@FEW
 @given(any_trajectory(), st.lists(any_trajectory(), min_size=1, max_size=4), st.randoms())
 def test_order_does_not_matter_and_shares_are_shares(trajectory, others, random):
     found = agreement(trajectory, others)
@@ -41,6 +42,7 @@ def test_order_does_not_matter_and_shares_are_shares(trajectory, others, random)
     assert found[0] <= min(found[1], found[2])
 
 
+@FEW
 @given(any_trajectory(), any_trajectory())
 def test_two_agree_with_each_other_alike(first, second):
     assert agreement(first, [second]) == agreement(second, [first])

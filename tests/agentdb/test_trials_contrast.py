@@ -10,7 +10,7 @@ from lean_agentic.agentdb.judges import JudgeError
 from lean_agentic.agentdb.moves import Move, Relation
 from lean_agentic.agentdb.records import Step, Trajectory, Verdict
 from lean_agentic.agentdb.trials_contrast import contrast_trials
-from tests.agentdb.made_trajectories import any_trajectory, made
+from tests.agentdb.made_trajectories import FEW, any_trajectory, made
 
 
 def booked(room: int, *, verdict: bool, id: int, words: str = "") -> Trajectory:
@@ -79,6 +79,7 @@ def test_a_contrast_needs_both_of_one_task(trials):
         contrast_trials(trials)
 
 
+@FEW
 @given(st.lists(any_trajectory(), min_size=2, max_size=5), st.randoms())
 def test_the_order_of_trials_does_not_matter(trajectories, random):
     trials = [

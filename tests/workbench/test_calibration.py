@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from lean_agentic.workbench.calibration import auc, auc_within, bootstrap_interval, calibration, calibration_error
+from tests.agentdb.made_trajectories import FEW
 
 SCORED = st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=30)
 
 
+@FEW
 @given(SCORED)
 def test_auc_is_that_of_scikit_learn(rows):
     labels, scores = np.array(rows, float).T
@@ -22,6 +24,7 @@ def test_auc_is_that_of_scikit_learn(rows):
         assert math.isnan(auc(labels, scores))
 
 
+@FEW
 @given(SCORED, st.randoms())
 def test_auc_within_parts_counts_their_own_pairs_only(rows, random):
     labels, scores = np.array(rows, float).T
