@@ -1,9 +1,9 @@
 """The same thing said again: on write, near-duplicates are merged into the record that is there, linked, or kept.
 
-Two records are near-duplicates when they are of one kind and tenant, their vectors are close, and their texts say the
-same words in the same order, save for some. What small differences can turn into something else must agree: numbers,
-negations, names, entities, rewards, and whether a fact still holds. Only episodes and facts are compared: each trial of
-a task counts by itself, and patterns are merged where they are distilled.
+A record repeats a stored one when they are of one kind and tenant, their vectors are close, and the stored text says
+all its words in the same order, and few more: nothing is lost by keeping that. What small differences can turn into
+something else must agree: numbers, negations, names, entities, rewards, and whether a fact still holds. Only episodes
+and facts are compared: each trial of a task counts by itself, and patterns are merged where they are distilled.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import cast
 
@@ -33,6 +32,8 @@ COSINE = 0.92
 OVERLAP = 0.9
 NEAREST = 5
 """Stored records that each new one is compared with."""
+LEAST_STEM = 3
+"""Letters that are left of a word without its ending, at least."""
 _BLOCK = 1024
 """New records that are compared with the earlier ones at a time."""
 METHOD = "near-duplicate"
@@ -87,7 +88,7 @@ class NearDuplicates:
     cosine : float
         Smallest cosine of near-duplicates.
     overlap : float
-        Smallest share of words that their texts have in common, in order (twice the common ones over all).
+        Smallest overlap of their texts, see `overlap`.
     """
 
     def __init__(
@@ -227,18 +228,29 @@ def _close_pairs(rows: Vectors, cosine: float) -> list[list[tuple[int, float]]]:
     return pairs
 
 
-def overlap(text: str, other: str) -> float:
-    """How many words two texts have in common, in order: twice their number over that of all words, 0 to 1.
+def overlap(text: str, stored: str) -> float:
+    """Twice the words of a text over those of both; 0 where it says a word that the stored text does not, in order.
 
-    Case, punctuation and stop words do not count.
+    Case, punctuation, inflections and stop words do not count.
     """
-    words, others = (_content_words(each) for each in (text, other))
-    return SequenceMatcher(None, words, others, autojunk=False).ratio()
+    words, others = (_content_words(each) for each in (text, stored))
+    rest = iter(others)
+    # Each word is looked for behind the one before it.
+    said = all(word in rest for word in words)
+    return 2 * len(words) / (len(words) + len(others)) if said and words else 0.0
 
 
 def _content_words(text: str) -> list[str]:
     words = split_words(text.lower())
-    return [word for word in words if word not in STOP_WORDS or word in _NEGATIONS] or words
+    return [_stem(word) for word in words if word not in STOP_WORDS or word in _NEGATIONS] or words
+
+
+def _stem(word: str) -> str:
+    """The word without an English ending of inflection."""
+    for ending in ("ing", "ed", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= LEAST_STEM:
+            return word[: -len(ending)]
+    return word
 
 
 def _telling(text: str) -> tuple[list[str], int, set[str]]:

@@ -88,19 +88,13 @@ def closeness(mentions: Sequence[TimeMention], times: npt.ArrayLike) -> npt.NDAr
             gap = np.maximum(np.maximum(start - moments, moments - end), 0)
             close = np.maximum(close, 2 ** (-gap / (HALF_DAYS * DAY)))
     return close
-    first, last = (datetime.fromtimestamp(float(at), UTC).year for at in (moments.min(), moments.max()))
-    for mention in mentions:
-        for start, end in mention.stretches(first - 1, last + 1):
-            gap = np.maximum(np.maximum(start - moments, moments - end), 0)
-            close = np.maximum(close, 2 ** (-gap / (HALF_DAYS * DAY)))
-    return close
 
 
 def _years(moments: npt.NDArray[np.float64]) -> list[int]:
     """The years of times in Unix seconds, and those beside them, as far as the calendar goes."""
     seconds = np.clip(moments, _FIRST, _LAST).astype("datetime64[s]")
     years = np.unique(seconds.astype("datetime64[Y]").astype(np.int64)) + 1970
-    return np.unique((years[:, None] + [-1, 0, 1]).clip(2, 9998)).tolist()
+    return [int(year) for year in np.unique((years[:, None] + [-1, 0, 1]).clip(2, 9998))]
 
 
 def _read_iso(match: re.Match[str], now: float) -> TimeMention | None:
