@@ -16,6 +16,8 @@ class Handler(Protocol):
         """The result of a call whose arguments are not of the compiled types."""
     def stale(self, arguments: tuple[Any, ...], /) -> Any:
         """The result of a call for which a guard did not hold."""
+    def passed(self, number: int, error: BaseException, /) -> Any:
+        """Told when an exception passes through a compiled caller."""
     def on_exit(self, number: int, state: tuple[Any, ...], /) -> Any:
         """The result of an exit: of the procedure (LEAVE, POLL), of the operation (ASK), or `GO_ON` (POLL)."""
 
@@ -35,9 +37,14 @@ RUNTIME_NAMES: tuple[str, ...]
 FAST_SQUARES: int
 """1 where squares can be found without `pow` and be its bits all the same (`native/runtime.c` has the condition)."""
 
-ExitDescriptor = tuple[int, Sequence[Descriptor], Descriptor] | tuple[int, Sequence[Descriptor], Descriptor, bool]
+ExitDescriptor = (
+    tuple[int, Sequence[Descriptor], Descriptor]
+    | tuple[int, Sequence[Descriptor], Descriptor, bool]
+    | tuple[int, Sequence[Descriptor], Descriptor, bool, bool]
+)
 """Mode (`lir.Mode`), layouts of the state, layout of the result; True when the exit's procedure is only called from
-Python, so that no compiled code goes on after a LEAVE: the handler's result is then returned as it is."""
+Python, so that no compiled code goes on after a LEAVE: the handler's result is then returned as it is; True when it is
+behind a call: an exception that passes through there goes to `passed`."""
 
 class Code:
     """Compiled code as a callable; takes its arguments by position.

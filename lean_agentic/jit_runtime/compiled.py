@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any, Protocol
 
 from lean_agentic.jit_runtime import _native
@@ -20,6 +21,7 @@ from lean_agentic.jit_runtime.lir import Mode
 from lean_agentic.jit_runtime.machine_code import Machine, Options, assemble
 from lean_agentic.jit_runtime.range_analysis import is_called
 from lean_agentic.jit_runtime.selection import Selected, select
+from lean_agentic.jit_runtime.tracebacks import add_entry, show_place
 from lean_agentic.kernel.evaluate import evaluate
 from lean_agentic.kernel.ir import Atom, Constant, Local, atoms
 from lean_agentic.kernel.kernel import Kernel
@@ -98,11 +100,11 @@ class Compiled:
             lists=self.selected.lists,
         )
 
-    def _exit(self, point: ExitPoint) -> tuple[Mode, list[Descriptor], Descriptor, bool]:
+    def _exit(self, point: ExitPoint) -> tuple[Mode, list[Descriptor], Descriptor, bool, bool]:
         # Behind an exit of a procedure that only Python calls nothing native goes on, so nothing is reloaded.
         entry = self.kernel.entry
         outermost = point.procedure == entry.name and not is_called(entry, self.kernel)
-        return (point.mode, list(point.state), point.result_descriptor, outermost)
+        return (point.mode, list(point.state), point.result_descriptor, outermost, point.behind)
 
     @property
     def compile_ms(self) -> float:
@@ -157,13 +159,18 @@ class _Handler:
     def costly(self) -> None:
         self._compiled.owner.costly(self._compiled)
 
+    def passed(self, number: int, error: BaseException) -> None:
+        """An exception passes through a compiled caller."""
+        point = self._compiled.selected.exits[number]
+        add_entry(error, *_place(self._compiled, point))
+
     def on_exit(self, number: int, state: tuple[Any, ...]) -> Any:
         return self._answers[number](state)
 
 
 def _answer(compiled: Compiled, point: ExitPoint) -> Callable[[Sequence[Any]], Any]:
     if point.mode is Mode.ASK:
-        return _evaluation(point)
+        return _evaluation(compiled, point)
     if point.mode is Mode.POLL:
         return lambda state: _polled(compiled, point, _state(point, state))
     return lambda state: _leave(compiled, point, _state(point, state))
@@ -193,11 +200,12 @@ def _leave(compiled: Compiled, point: ExitPoint, locals: dict[str, Any]) -> Any:
     return value
 
 
-def _evaluation(point: ExitPoint) -> Callable[[Sequence[Any]], Any]:
+def _evaluation(compiled: Compiled, point: ExitPoint) -> Callable[[Sequence[Any]], Any]:
     """Evaluate the point's operation on the operands that come with the exit."""
     operation = point.operation
     assert operation is not None
     names = [atom.name for atom in atoms(operation) if isinstance(atom, Local)]
+    place = _place(compiled, point)
 
     def answer(state: Sequence[Any]) -> Any:
         values = dict(zip(names, state, strict=True))
@@ -205,9 +213,19 @@ def _evaluation(point: ExitPoint) -> Callable[[Sequence[Any]], Any]:
         def read(atom: Atom) -> Any:
             return atom.value if isinstance(atom, Constant) else values[atom.name]
 
-        return evaluate(operation, read)
+        try:
+            return evaluate(operation, read)
+        except Exception as error:
+            show_place(error, *place)
+            raise
 
     return answer
+
+
+def _place(compiled: Compiled, point: ExitPoint) -> tuple[FunctionType, int]:
+    """The user's function and line that an exit belongs to."""
+    _, statement = compiled.kernel.statements[point.statement]
+    return compiled.kernel.functions.get(point.procedure, compiled.kernel.function), statement.line
 
 
 def _by_name(kernel: Kernel, arguments: Sequence[Any]) -> dict[str, Any]:

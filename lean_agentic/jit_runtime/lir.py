@@ -37,7 +37,8 @@ An operand is a `Temporary`, an int or a float (immediate), or None for the null
 ``("guard", c, exit)``          leave by the exit unless c
 ``("runtime", t, name, args)``  call a function of `runtime_functions`; t is None when it returns nothing
 ``("call", ts, name, args, e)`` call a procedure; ts its results; e an exit *behind* the call, taken with the result
-                                pending when the callee's result has no machine form
+                                pending when the callee's result has no machine form, and when an
+                                exception of the callee passes
 ``("ask", ts, exit)``           an exit that comes back: Python evaluates one operation and ts get the result; when that
                                 raises the procedure ends raised; `behind` is taken when the result has no form
 ``("poll", exit, weight)``      at the head of an iteration: if the poll word is set, take the exit, which may come back

@@ -223,13 +223,13 @@ def _call(f: FunctionText, instruction: Instruction) -> None:
     r = f.name("%r")
     f.lines.append(f" {r} = call fastcc {kind} @{f.module.symbols[name]}({', '.join(arguments)})")
     f.lines.append(f" {r}.s = extractvalue {kind} {r}, 0")
-    _go_on_if_returned(f, f"{r}.s", behind)
+    _go_on_if_returned(f, f"{r}.s", behind, passes=behind is not None)
     for k, target in enumerate(targets):
         f.lines.append(f" %t{target[0]} = extractvalue {kind} {r}, {k + 1}")
 
 
-def _go_on_if_returned(f: FunctionText, status: str, behind: Exit | None) -> None:
-    """Go on for status 0, return raised for 1, leave by the exit behind for 2."""
+def _go_on_if_returned(f: FunctionText, status: str, behind: Exit | None, passes: bool = False) -> None:
+    """Go on for status 0, return raised for 1, leave by the exit behind for 2; `passes`: by it for 1 too."""
     onward, otherwise = f.name("k"), f.name("n")
     f.raises = True
     f.lines.append(f" {status}.0 = icmp eq i32 {status}, 0")
@@ -238,7 +238,7 @@ def _go_on_if_returned(f: FunctionText, status: str, behind: Exit | None) -> Non
     before = f.step_outside()
     f.lines.append(f"{otherwise}:")
     f.lines.append(f" {status}.2 = icmp eq i32 {status}, 2")
-    f.lines.append(f" br i1 {status}.2, label %{pending}, label %raised")
+    f.lines.append(f" br i1 {status}.2, label %{pending}, label %{pending if passes else 'raised'}")
     f.lines = before
     f.lines.append(f"{onward}:")
 

@@ -199,7 +199,7 @@ def _call(s: State, instruction: Instruction) -> None:
     s.code += b"\xe8\0\0\0\0"
     s.unit.calls.append((len(s.code), name))
     _forget(s)
-    unless_returned(s, behind)
+    unless_returned(s, behind, passes=True)
     in_memory = []
     letters = "".join([each[1] for each in results])
     for target, place in zip(results, places(letters, INTEGER_RESULTS, DOUBLE_RESULTS), strict=True):

@@ -71,10 +71,13 @@ def take_from_frame(s: State, target: Temporary, offset: int) -> None:
     s.code += FRAME_LOAD[register, offset]
 
 
-def unless_returned(s: State, behind: Exit | None) -> None:
-    """Go on if the status in eax is 0; return with it if it is 1; take an exit if a result is pending."""
+def unless_returned(s: State, behind: Exit | None, passes: bool = False) -> None:
+    """Go on if the status in eax is 0; return with it if it is 1; take an exit if a result is pending.
+
+    `passes`: the exit is taken for 1 too, so that the caller's line gets into the traceback.
+    """
     label = s.new_label()
-    s.behind_list.append((label, behind, () if behind is None else s.locations(behind)))
+    s.behind_list.append((label, behind, () if behind is None else s.locations(behind), passes))
     s.code += TEST_EAX
     jump(s, NE, label)
 
@@ -92,13 +95,14 @@ def emit_stubs(s: State) -> None:
         s.code += CMP_EAX + bytes((GO_ON,))
         jump(s, E, back)
         go(s, ANSWERED)
-    for label, behind, locations in s.behind_list:
+    for label, behind, locations, passes in s.behind_list:
         s.labels[label] = len(s.code)
         if behind is None:
             go(s, EPILOGUE)
         else:
-            s.code += CMP_EAX + bytes((PENDING,))
-            jump(s, NE, EPILOGUE)
+            if not passes:
+                s.code += CMP_EAX + bytes((PENDING,))
+                jump(s, NE, EPILOGUE)
             take_exit(s, behind, locations)
             go(s, ANSWERED)
 

@@ -61,7 +61,7 @@ class FunctionState(BlockValues):
         """Label, exit, locations, code that restores the state."""
         self.poll_list: list[tuple[int, Exit, tuple[int, ...], int]] = []
         """Label, exit, locations, label to go on at."""
-        self.behind_list: list[tuple[int, Exit | None, tuple[int, ...]]] = []
+        self.behind_list: list[tuple[int, Exit | None, tuple[int, ...], bool]] = []
         """Label, exit, locations: where calls and asks do not return normally."""
         self._next_label = -1
         self._home_places: dict[int, int] = {}

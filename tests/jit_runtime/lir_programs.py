@@ -415,6 +415,8 @@ class _Frame:
 
     def do_call(self, targets: tuple[Temporary, ...], name: str, arguments: tuple[Any, ...], behind: Exit) -> None:
         status, results = self.world.run(name, [self.read(each) for each in arguments])
+        if status == RAISED:
+            self.leave(behind)  # where the exception passes
         self.finish(targets, status, results, behind)
 
     def finish(self, targets: tuple[Temporary, ...], status: int, results: list[Any], behind: Exit | None) -> None:

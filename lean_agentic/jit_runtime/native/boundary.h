@@ -244,6 +244,7 @@ typedef struct {
     Layout **state;
     Layout *result;
     char has_list;       /* in the state */
+    char behind;         /* a call: taken with its result pending, and with its exception passing */
     char outermost;      /* of a procedure that only Python calls: nothing compiled goes on afterwards */
 } ExitPoint;
 
@@ -327,7 +328,7 @@ int64_t lean_int_isqrt(int64_t n);
 
 /* ---- module.c ---- */
 
-extern PyObject *UNBOUND, *MISSING, *GO_ON, *name_on_exit, *name_stale, *name_mismatch, *name_costly;
+extern PyObject *UNBOUND, *MISSING, *GO_ON, *name_on_exit, *name_stale, *name_mismatch, *name_costly, *name_passed;
 
 /* ---- Small things that have to be inline ---- */
 

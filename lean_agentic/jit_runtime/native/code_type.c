@@ -29,13 +29,13 @@ static Layout **layouts_of(CodeObject *self, PyObject *descriptors, int *count, 
 
 static int parse_exit(CodeObject *self, PyObject *item, ExitPoint *point) {
     PyObject *state, *result;
-    int outermost = 0, slots;
+    int outermost = 0, behind = 0, slots;
     if (!PyTuple_Check(item)) {
         PyErr_Format(PyExc_TypeError, "%R is not an exit: expected (mode, [descriptor, ...], result descriptor)", item);
         return -1;
     }
-    if (!PyArg_ParseTuple(item, "iOO|p;an exit must be (mode, [descriptor, ...], result descriptor)", &point->mode, &state,
-                          &result, &outermost))
+    if (!PyArg_ParseTuple(item, "iOO|pp;an exit must be (mode, [descriptor, ...], result descriptor)", &point->mode, &state,
+                          &result, &outermost, &behind))
         return -1;
     if (point->mode < MODE_LEAVE || point->mode > MODE_POLL)
         return PyErr_Format(PyExc_ValueError, "the mode of an exit is one of `lir.Mode`, not %d", point->mode), -1;
@@ -43,6 +43,7 @@ static int parse_exit(CodeObject *self, PyObject *item, ExitPoint *point) {
     if (point->state == NULL || (point->result = layout_from_descriptor(&self->pool, result)) == NULL) return -1;
     for (int k = 0; k < point->count; k++) point->has_list |= point->state[k]->has_list;
     point->outermost = (char)outermost;
+    point->behind = (char)behind;
     self->polls |= point->mode == MODE_POLL;
     return 0;
 }

@@ -148,6 +148,22 @@ static int32_t poll(Context *ctx, const ExitPoint *point, int64_t number, const 
     return status;
 }
 
+/* The exception of a call goes on to the caller, whose line gets into the traceback. */
+static int32_t pass_on(Context *ctx, int64_t number) {
+    PyObject *type, *error, *traceback, *index = PyLong_FromLongLong(number);
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL) PyException_SetTraceback(error, traceback);
+    PyObject *arguments[] = {ctx->code->handler, index, error};
+    PyObject *answer = index == NULL ? NULL : PyObject_VectorcallMethod(name_passed, arguments, 3, NULL);
+    if (answer == NULL) PyErr_Clear(); /* the exception itself matters more than its traceback */
+    Py_XSETREF(traceback, PyException_GetTraceback(error));
+    PyErr_Restore(type, error, traceback);
+    Py_XDECREF(answer);
+    Py_XDECREF(index);
+    return RAISED;
+}
+
 static int32_t no_such_exit(Context *ctx, int64_t number) {
     gil_take(ctx);
     PyErr_Format(PyExc_SystemError, "compiled code took exit %lld, but it has %d exits", (long long)number,
@@ -159,5 +175,6 @@ static int32_t no_such_exit(Context *ctx, int64_t number) {
 int64_t lean_exit(Context *ctx, int64_t number, Slot *state, Slot *out) {
     if (UNLIKELY(number < 0 || number >= ctx->code->exit_count)) return no_such_exit(ctx, number);
     const ExitPoint *point = &ctx->code->exits[number];
+    if (point->behind && ctx->released == NULL && PyErr_Occurred()) return pass_on(ctx, number);
     return point->mode == MODE_POLL ? poll(ctx, point, number, state, out) : ask_python(ctx, point, number, state, out);
 }

@@ -2,7 +2,7 @@
 #define LEAN_IMPORTS_NUMPY
 #include "boundary.h"
 
-PyObject *UNBOUND, *MISSING, *GO_ON, *name_on_exit, *name_stale, *name_mismatch, *name_costly;
+PyObject *UNBOUND, *MISSING, *GO_ON, *name_on_exit, *name_stale, *name_mismatch, *name_costly, *name_passed;
 
 /* ---- Values that stand for themselves ---- */
 
@@ -76,7 +76,8 @@ static int fill(PyObject *module) {
            (name_on_exit = PyUnicode_InternFromString("on_exit")) == NULL ||
            (name_stale = PyUnicode_InternFromString("stale")) == NULL ||
            (name_mismatch = PyUnicode_InternFromString("mismatch")) == NULL ||
-           (name_costly = PyUnicode_InternFromString("costly")) == NULL || PyModule_AddType(module, &CodeType) ||
+           (name_costly = PyUnicode_InternFromString("costly")) == NULL ||
+           (name_passed = PyUnicode_InternFromString("passed")) == NULL || PyModule_AddType(module, &CodeType) ||
            PyModule_AddType(module, &CodeMemoryType) || add_runtime_names(module) ||
            PyModule_AddIntConstant(module, "FAST_SQUARES", fast_squares()) || numeric_prepare() || blocks_prepare() || ticker_prepare();
 }
