@@ -39,7 +39,7 @@ _FIELDS: Mapping[type, tuple[str, ...]] = {
 }
 _CHECKED = (Episode, Fact)
 """Trials of a task share its words, and patterns are made from what is there: both may repeat."""
-R = TypeVar("R", Episode, Fact, Trajectory, Pattern)
+R = TypeVar("R", bound=Record)
 
 
 class RecalledText(str):
