@@ -88,16 +88,23 @@ class Connections:
         _open.add(self)
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, wait_s: float | None = None) -> Iterator[sqlite3.Connection]:
         """The write connection in a transaction: committed and durable at the end, rolled back on an exception.
 
-        Waits for other threads and processes. A block inside another of the same thread is a savepoint of it.
+        Waits for other threads, and `busy_s` for other processes; or for `wait_s` each. A block inside another of the
+        same thread is a savepoint of it. Raises StoreUnavailableError after a wait in vain.
         """
         process = self._here()
-        with process.lock, explained(self.path):
-            writer = self._writer(process)
-            with self._nested(process, writer) if process.depth else self._outermost(process, writer):
-                yield writer
+        if not process.lock.acquire(timeout=-1 if wait_s is None else wait_s):
+            raise StoreUnavailableError(f"{self.path}: another thread is writing, for longer than {wait_s} s")
+        try:
+            with explained(self.path):
+                writer = self._writer(process)
+                patience_s = self.busy_s if wait_s is None else wait_s
+                with self._nested(process, writer) if process.depth else self._outermost(process, writer, patience_s):
+                    yield writer
+        finally:
+            process.lock.release()
 
     @contextmanager
     def reading(self, *, committed: bool = False) -> Iterator[sqlite3.Connection]:
@@ -228,8 +235,9 @@ class Connections:
             _inherited.extend([process, *process.readers])
 
     @contextmanager
-    def _outermost(self, process: _Process, writer: sqlite3.Connection) -> Iterator[None]:
-        writer.execute("BEGIN IMMEDIATE")
+    def _outermost(self, process: _Process, writer: sqlite3.Connection, patience_s: float) -> Iterator[None]:
+        with _patience(writer, patience_s):
+            writer.execute("BEGIN IMMEDIATE")
         process.depth, process.owner = 1, threading.get_ident()
         try:
             yield
@@ -282,16 +290,23 @@ def _snapshot(reader: _Reader, connection: sqlite3.Connection, committed: bool) 
             connection.execute("COMMIT")
 
 
+@contextmanager
+def _patience(connection: sqlite3.Connection, wait_s: float) -> Iterator[None]:
+    """Wait so long for others inside the block."""
+    before = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute(f"PRAGMA busy_timeout = {round(1000 * wait_s)}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {before}")
+
+
 def _truncate_if_due(process: _Process, writer: sqlite3.Connection) -> None:
     wait_s = process.truncate_wait_s
     if wait_s is None:
         return
-    before = writer.execute("PRAGMA busy_timeout").fetchone()[0]
-    writer.execute(f"PRAGMA busy_timeout = {round(1000 * wait_s)}")
-    try:
+    with _patience(writer, wait_s):
         busy = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    finally:
-        writer.execute(f"PRAGMA busy_timeout = {before}")
     process.truncate_wait_s = 0.0 if busy else None
     if busy and wait_s:
         log.warning("the write-ahead log is still being read, it is emptied later: forgotten text may be in it so long")

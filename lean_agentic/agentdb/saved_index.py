@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -18,12 +19,15 @@ from pathlib import Path
 from filelock import FileLock
 
 from lean_agentic.agentdb import change_log
-from lean_agentic.agentdb.errors import CorruptIndexError
+from lean_agentic.agentdb.errors import CorruptIndexError, StoreUnavailableError
 from lean_agentic.agentdb.store import Store
 from lean_agentic.agentdb.vector_index import VectorIndex
 
 LOCK = "sync.lock"
 NOTE = "sync.json"
+WRITE_WAIT_S = 0.05
+"""How long to wait at a time for other writers of the store."""
+GIVE_UP_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +55,6 @@ class SavedIndex:
         """
         if not self.folder.is_dir():
             return None
-        # A saver notes its token in the store before it lets go of this lock.
         with FileLock(self.folder / LOCK):
             index, fault = self._sound(load, dimensions)
             if index is None:
@@ -64,25 +67,38 @@ class SavedIndex:
         return index
 
     def save(self, index: VectorIndex, still: AbstractContextManager[object]) -> tuple[int, bool]:
-        """Save the index while `still` is held, unless a newer one is saved.
+        """Save the index while `still`, a lock that keeps it from changing, is held; unless a newer one is saved.
 
         Returns the watermark of what is saved now, and whether that is this one. Not inside `Store.write`.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + GIVE_UP_S
         with FileLock(self.folder / LOCK):
-            with still:
-                saved = self._read_note()
-                if saved is not None and saved.watermark >= index.watermark and self._is_known(saved.database):
-                    return saved.watermark, False
-                token = uuid.uuid4().hex
-                index.database = f"{self._store.database}:{token}"
-                index.save(self.folder)
-                note = Note(index.database, index.watermark)
-            # After `still`, for which threads inside a write transaction may be waiting.
-            with self._store.write() as connection:
-                change_log.note_snapshot(connection, token, note.watermark)
-            self._write_note(note)
-        return note.watermark, True
+            while True:
+                with still:
+                    saved = self._read_note()
+                    if saved is not None and saved.watermark >= index.watermark and self._is_known(saved.database):
+                        return saved.watermark, False
+                    if self._note_token(token := uuid.uuid4().hex, index.watermark, time.monotonic() > deadline):
+                        index.database = f"{self._store.database}:{token}"
+                        index.save(self.folder)
+                        self._write_note(Note(index.database, index.watermark))
+                        return index.watermark, True
+                time.sleep(WRITE_WAIT_S)
+
+    def _note_token(self, token: str, watermark: int, last_try: bool) -> bool:
+        """Note the token in the store, before anything is saved with it; whether that was possible soon.
+
+        A writer may be waiting for `still`, so that waiting for it while holding that would never end.
+        """
+        try:
+            with self._store.write(wait_s=WRITE_WAIT_S) as connection:
+                change_log.note_snapshot(connection, token, watermark)
+        except StoreUnavailableError:
+            if last_try:
+                raise
+            return False
+        return True
 
     def _sound(self, load: Callable[[Path], VectorIndex], dimensions: int) -> tuple[VectorIndex | None, str | None]:
         """The index, or what is wrong with it; neither where nothing is saved."""

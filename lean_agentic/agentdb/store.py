@@ -100,12 +100,18 @@ class Store:
         """
         return self._connections.reading(committed=committed)
 
-    def write(self) -> AbstractContextManager[sqlite3.Connection]:
+    def write(self, *, wait_s: float | None = None) -> AbstractContextManager[sqlite3.Connection]:
         """The write connection inside a transaction: all of the block or nothing, durable at its end.
 
         Calls of this thread inside the block are part of it. A block inside another is undone alone where it fails.
+
+        Parameters
+        ----------
+        wait_s
+            Seconds to wait for other writers before StoreUnavailableError; None: as long as other threads take, and
+            `busy_s` for other processes.
         """
-        return self._connections.writing()
+        return self._connections.writing(wait_s=wait_s)
 
     def add(self, records: Sequence[Record], vectors: npt.ArrayLike | None = None) -> list[int]:
         """Store new records, all or none, with the (n, d) float32 unit vectors where given; their ids, in order.

@@ -94,7 +94,7 @@ def test_a_filter_is_what_it_says(tmp_path: Path) -> None:
     with Store(tmp_path / "memory.db") as store:
 
         @given(st.data())
-        @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
         def check(data: Any) -> None:
             with store.write() as connection:
                 connection.execute("DELETE FROM records")

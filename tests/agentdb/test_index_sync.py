@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,23 @@ def test_uncommitted_changes_are_not_indexed(store: Store, folder: Path) -> None
         assert sorted(found(sync)[0]) == sorted([kept, other])
         expected = np.sort(QUERIES[0] @ store.vectors([kept, other]).T)[::-1]
         np.testing.assert_allclose(sync.search(QUERIES, 5).similarities[0], expected, atol=1e-6)
+
+
+def test_a_save_and_a_search_inside_a_transaction_do_not_wait_for_each_other(store: Store, folder: Path) -> None:
+    """The save wants to write while it holds the index, the transaction wants the index while it holds the store."""
+    store.add(episodes("a"), unit_vectors(1))
+    sync = IndexSync(store, EXACT, folder)
+    sync.catch_up()
+    store.add(episodes("b"), unit_vectors(1, seed=1))
+    saver = threading.Thread(target=sync.save)
+    with store.write():
+        saver.start()
+        time.sleep(0.1)
+        assert sorted(found(sync)[0]) == [1, 2]
+        assert saver.is_alive()
+    saver.join()
+    assert ExactIndex.load(folder).watermark == 2
+    sync.close()
 
 
 def test_a_closed_index_says_so(store: Store, folder: Path) -> None:

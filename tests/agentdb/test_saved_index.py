@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lean_agentic.agentdb.saved_index as module
+from lean_agentic.agentdb.errors import StoreUnavailableError
 from lean_agentic.agentdb.saved_index import LOCK, NOTE, SavedIndex
 from lean_agentic.agentdb.store import Store
 from tests.agentdb.exact_index import FILE, ExactIndex
@@ -76,6 +78,18 @@ def test_a_save_that_was_killed_before_its_note_does_no_harm(
     assert "built anew" in caplog.text
     # The note of the replaced index is gone, or it would keep the next from being saved.
     assert files.save(index_of(store, 1), nullcontext()) == (1, True)
+
+
+def test_a_store_that_cannot_be_written_keeps_the_saved_index(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = SavedIndex(store, tmp_path)
+    files.save(index_of(store, 2), nullcontext())
+    monkeypatch.setattr(module, "GIVE_UP_S", 0.1)
+    with Store(store.path) as other, other.write(), pytest.raises(StoreUnavailableError):
+        files.save(index_of(store, 3), nullcontext())
+    assert ExactIndex.load(tmp_path).watermark == 2
+    assert files.load(ExactIndex.load, 4) is not None
 
 
 def test_an_index_from_the_future_is_not_loaded(store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
