@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import subprocess
+import sys
+import threading
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,8 @@ from lean_agentic.agentdb.records import (
 )
 from lean_agentic.agentdb.store import Store
 from tests.agentdb.store_records import RECORDS, episodes, unit_vectors
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -349,3 +355,55 @@ def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
     assert "vector of record 1 has 2 bytes" in complaints
     assert "full text" in complaints
     assert "foreign key" in complaints
+
+
+def test_batches_of_threads_do_not_mix(store: Store) -> None:
+    given_ids: list[list[int]] = []
+
+    def work(number: int) -> None:
+        for turn in range(10):
+            ids = store.add(episodes([f"{number} {turn}"] * 5, session=f"{number} {turn}"), unit_vectors(5))
+            assert [record.text for record in store.get(ids)] == [f"{number} {turn}"] * 5
+            store.touch(ids[:1])
+            given_ids.append(ids)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(chain.from_iterable(given_ids)) == list(range(1, 201))
+    assert all(ids == list(range(ids[0], ids[0] + 5)) for ids in given_ids)
+    assert {store.count(Filter(session=f"{number} {turn}")) for number in range(4) for turn in range(10)} == {5}
+
+
+WRITER = """
+import sys
+from lean_agentic.agentdb.records import Episode
+from lean_agentic.agentdb.store import Store
+with Store(sys.argv[1]) as store:
+    for turn in range(25):
+        ids = store.add([Episode(f"{sys.argv[2]} {turn} {place}", session=sys.argv[2]) for place in range(3)])
+        print(*ids, flush=True)
+"""
+
+
+def test_processes_write_while_others_read(store: Store) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(store.path), name], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for name in "ab"
+    ]
+    while any(writer.poll() is None for writer in writers):
+        with store.read():
+            # One view: whole batches, and as many as it counts.
+            records = store.find()
+            assert len(records) % 3 == 0
+            assert store.count() == len(records)
+    said = [[int(number) for number in writer.communicate()[0].split()] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0]
+    for name, ids in zip("ab", said, strict=True):
+        expected = [f"{name} {turn} {place}" for turn in range(25) for place in range(3)]
+        assert [record.text for record in store.get(ids)] == expected
+    assert store.count() == 150
