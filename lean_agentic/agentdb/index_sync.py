@@ -64,6 +64,8 @@ class IndexSync:
         self._saved = 0
         """Watermark of what is saved."""
         self._trimmed_at_start = 0
+        self._anew = False
+        """Whether the index was built anew since it was saved."""
         self._closed = False
         self._index: VectorIndex | None = None
         self._open()
@@ -102,7 +104,10 @@ class IndexSync:
         return None if where is None or where.allows_all_live else self._allowed.ids(where)
 
     def rebuild(self) -> int:
-        """Build the index anew from the store; how many vectors it holds then."""
+        """Build the index anew from the store; how many vectors it holds then.
+
+        Saved after that, no file of it has anything of what was forgotten: a backend may keep removed vectors.
+        """
         with self._lock:
             self._start_anew()
             self.catch_up()
@@ -118,8 +123,8 @@ class IndexSync:
         index = self._index
         if index is None:
             return False
-        saved, done = self._files.save(index, self._lock)
-        self._saved = max(self._saved, saved)
+        saved, done = self._files.save(index, self._lock, again=self._anew)
+        self._saved, self._anew = max(self._saved, saved), False
         return done
 
     def close(self) -> None:
@@ -189,7 +194,7 @@ class IndexSync:
             return
         before, self._index = self._index, self._factory.new(dimensions)
         self._index.database = self._store.database
-        self._saved, self._trimmed_at_start = 0, trimmed
+        self._saved, self._trimmed_at_start, self._anew = 0, trimmed, True
         if before is not None:
             before.close()
 

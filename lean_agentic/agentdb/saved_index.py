@@ -66,8 +66,12 @@ class SavedIndex:
             log.warning("the index in %s is built anew from the store: %s", self.folder, fault)
         return index
 
-    def save(self, index: VectorIndex, still: AbstractContextManager[object]) -> tuple[int, bool]:
+    def save(
+        self, index: VectorIndex, still: AbstractContextManager[object], *, again: bool = False
+    ) -> tuple[int, bool]:
         """Save the index while `still`, a lock that keeps it from changing, is held; unless a newer one is saved.
+
+        One that is as new is replaced where it is to be saved `again`.
 
         Returns the watermark of what is saved now, and whether that is this one. Not inside `Store.write`.
         """
@@ -77,7 +81,8 @@ class SavedIndex:
             while True:
                 with still:
                     saved = self._read_note()
-                    if saved is not None and saved.watermark >= index.watermark and self._is_known(saved.database):
+                    newer = saved is not None and saved.watermark >= index.watermark + again
+                    if saved is not None and newer and self._is_known(saved.database):
                         return saved.watermark, False
                     if self._note_token(token := uuid.uuid4().hex, index.watermark, time.monotonic() > deadline):
                         index.database = f"{self._store.database}:{token}"

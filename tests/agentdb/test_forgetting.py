@@ -14,6 +14,7 @@ import pytest
 
 from lean_agentic.agentdb.errors import FilterError
 from lean_agentic.agentdb.filters import Filter
+from lean_agentic.agentdb.hnsw_index import HnswIndex
 from lean_agentic.agentdb.index_sync import IndexFactory, IndexSync
 from lean_agentic.agentdb.records import CausalLink, Episode, Fact, LinkKind, Pattern, Provenance, Step, Trajectory
 from lean_agentic.agentdb.store import Store
@@ -275,6 +276,22 @@ def test_indexes_forget_as_well(store: Store, tmp_path: Path) -> None:
         assert fact not in found
         assert sync.index is not None
         assert ids[2] not in sync.index
+
+
+def test_files_of_an_index_built_anew_have_nothing_of_it(store: Store, tmp_path: Path) -> None:
+    """The graph of hnswlib keeps removed vectors."""
+    rows = unit_vectors(20, 16)
+    ids = store.add(episodes(["e"] * 20), rows)
+    with IndexSync(store, IndexFactory(HnswIndex, HnswIndex.load), tmp_path / "index") as sync:
+        sync.catch_up()
+        sync.save()
+        store.forget(ids[3:4])
+        assert sync.rebuild() == 19
+        assert sync.save()
+        assert not sync.save()
+    saved = b"".join(path.read_bytes() for path in (tmp_path / "index").iterdir())
+    assert rows[2].tobytes() in saved
+    assert rows[3].tobytes() not in saved
 
 
 def test_readers_do_not_stand_in_the_way(store: Store) -> None:

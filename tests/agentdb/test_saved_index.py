@@ -52,6 +52,9 @@ def test_an_older_index_is_not_saved_over_a_newer(store: Store, tmp_path: Path) 
     files.save(index_of(store, 2), nullcontext())
     assert files.save(index_of(store, 1), nullcontext()) == (2, False)
     assert files.save(index_of(store, 3), nullcontext()) == (3, True)
+    assert files.save(index_of(store, 3), nullcontext()) == (3, False)
+    assert files.save(index_of(store, 3), nullcontext(), again=True) == (3, True)
+    assert files.save(index_of(store, 2), nullcontext(), again=True) == (3, False)
     assert ExactIndex.load(tmp_path / "index").watermark == 3
 
 
