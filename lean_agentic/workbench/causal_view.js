@@ -110,6 +110,8 @@ class View {
       this.model.set("min_strength", Number(this.limit.value));
       this.model.save_changes();
     });
+    // JupyterLab would take the arrow keys for itself.
+    this.limit.addEventListener("keydown", (event) => event.stopPropagation());
     this.svg.addEventListener("keydown", (event) => this.onKey(event));
     this.svg.addEventListener("wheel", (event) => {
       // Without a modifier the wheel scrolls the page, as everywhere.

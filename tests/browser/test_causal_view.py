@@ -29,7 +29,9 @@ view
 @pytest.fixture
 def page(tmp_path: Path, run_notebook: Callable) -> Page:
     path = tmp_path / "causal.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SOURCE)]), path)
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    cell = nbformat.v4.new_code_cell(SOURCE)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), path)
     page: Page = run_notebook(path).page
     expect(page.locator("[data-episode]")).to_have_count(4)
     return page
@@ -56,7 +58,7 @@ def test_weak_links_are_hidden(page: Page) -> None:
     slider.focus()
     for _ in range(10):
         page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("status")).to_have_text("2 of 3 links")
+    expect(page.locator("span[role=status]")).to_have_text("2 of 3 links")
     expect(page.locator("[data-link='1-3']")).to_be_hidden()
     page.locator("[data-episode='1']").click()
     expect(page.get_by_role("region", name="Picked episode")).to_contain_text("(2 along the chain)")
