@@ -11,7 +11,6 @@ from pathlib import Path
 from lean_agentic.agentdb.errors import CorruptStoreError, StoreMismatchError, StoreUnavailableError
 
 LEAST_SQLITE = (3, 35, 0)
-PAGE_BYTES = 8192
 CACHE_KIB = 16384
 LOG_BYTES = 64 << 20
 """Above this the write-ahead log is cut after a checkpoint."""
@@ -34,7 +33,6 @@ def open_reader(path: Path, busy_s: float) -> sqlite3.Connection:
 def open_writer(path: Path, busy_s: float) -> sqlite3.Connection:
     """A connection that writes, every commit synced; makes the file where there is none."""
     connection = _connect(path, "rwc", busy_s)
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     _enter_wal(connection, path, time.monotonic() + busy_s)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

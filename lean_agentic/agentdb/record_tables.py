@@ -12,6 +12,8 @@ from lean_agentic.agentdb.records import Record
 from lean_agentic.agentdb.rows import COLUMNS, Row, kind_of, to_row
 
 _INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_INSERT_TEXTS = "INSERT INTO texts (rowid, text) SELECT id, text FROM records WHERE id >= ? AND +archived = 0"
+"""The plus keeps SQLite from going through all records in use."""
 _KEPT = ("id", "stored")
 _UPDATED = tuple(column for column in COLUMNS if column not in _KEPT)
 _UPDATE = f"UPDATE records SET {', '.join(f'{column} = ?' for column in _UPDATED)} WHERE id = ?"
@@ -30,7 +32,7 @@ def insert_records(connection: sqlite3.Connection, records: Sequence[Record], no
     rows = [to_row(record, first + place, now) for place, record in enumerate(records)]
     _require_known(connection, rows)
     connection.executemany(_INSERT, (row.columns for row in rows))
-    connection.execute("INSERT INTO texts (rowid, text) SELECT id, text FROM live_texts WHERE id >= ?", (first,))
+    connection.execute(_INSERT_TEXTS, (first,))
     _insert_details(connection, rows)
     return [row.columns[0] for row in rows]
 

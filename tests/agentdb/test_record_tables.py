@@ -11,7 +11,14 @@ import pytest
 from lean_agentic.agentdb.connections import Connections
 from lean_agentic.agentdb.errors import InvalidRecordError, UnknownRecordError
 from lean_agentic.agentdb.migrations import migrate
-from lean_agentic.agentdb.record_tables import insert_records, last_number, require_records, unknown, update_record
+from lean_agentic.agentdb.record_tables import (
+    _INSERT_TEXTS,
+    insert_records,
+    last_number,
+    require_records,
+    unknown,
+    update_record,
+)
 from lean_agentic.agentdb.records import Episode, Fact
 
 
@@ -41,6 +48,11 @@ def test_details_stand_beside_the_record(connection: sqlite3.Connection) -> None
     insert_records(connection, [Episode("a", entities=("Ann", "ANN", "Bob"), metadata={"k": 1.0, "l": [2]})], 1.0)
     assert rows(connection, "record_entities") == [(1, "ann", "Ann"), (1, "bob", "Bob")]
     assert rows(connection, "record_metadata") == [(1, "k", "1")]
+
+
+def test_one_more_record_is_not_looked_for_among_all(connection: sqlite3.Connection) -> None:
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {_INSERT_TEXTS}", (1,)).fetchall()
+    assert [line[3] for line in plan] == ["SEARCH records USING INTEGER PRIMARY KEY (rowid>?)"]
 
 
 def test_an_update_replaces_the_details(connection: sqlite3.Connection) -> None:
