@@ -10,9 +10,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Set
+from statistics import median
 
+QUESTION = 0.25
+"""What a word counts that is only asked: a question tells little, its answer does."""
+_ASKING = ("?", "？", "؟")
 _WORD = re.compile(r"\w+")
-_SENTENCE = re.compile(r"(?<=[.!?…。！？])\s+|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?…。！？؟])\s+|\n+")
 
 
 def words(text: str) -> set[str]:
@@ -36,11 +40,13 @@ class WordWeights:
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self.texts = 0
+        known = list(texts)
+        self.texts = len(known)
         self._holding: Counter[str] = Counter()
-        for text in texts:
-            self.texts += 1
+        for text in known:
             self._holding.update(words(text))
+        self.typical: float = median(self.information(text) for text in known) if known else 0.0
+        """The median of what the texts tell (`information`)."""
 
     def weight(self, word: str) -> float:
         """Of one word, case folded; a word of none of the texts weighs as much as one of a single text."""
@@ -53,6 +59,18 @@ class WordWeights:
     def mass(self, text: str) -> float:
         """How much a text says."""
         return self.total(words(text))
+
+    def information(self, text: str) -> float:
+        """How much a text tells: the sum of its words' squared weights; a word that is only asked counts QUESTION.
+
+        Without questions that is the squared length of the text's tf-idf vector: what a perfect match is worth.
+        """
+        told: dict[str, float] = {}
+        for sentence in sentences(text):
+            share = QUESTION if sentence.endswith(_ASKING) else 1.0
+            for word in words(sentence):
+                told[word] = max(told.get(word, 0.0), share * self.weight(word) ** 2)
+        return math.fsum(told.values())
 
     def coverage(self, text: str, said: Collection[str]) -> float:
         """The share of a text's mass, 0 to 1, that lies in words already said; 1 for a text without words."""
