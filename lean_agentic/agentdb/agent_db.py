@@ -147,10 +147,20 @@ class AgentDB:
             vectors = self.embedding.embed([record.text for record in checked])
         return self._duplicates.write(checked, vectors, now)
 
-    def forget(self, where: Filter | Sequence[int]) -> int:
-        """Delete records everywhere, as `Store.forget`; how many. `Filter(everything=True)` empties the memory."""
-        forgotten = self.truth.forget(where)
-        self.index.catch_up()
+    def forget(self, where: Filter | Sequence[int], *, thorough: bool = False) -> int:
+        """Delete records everywhere, as `Store.forget`; how many. `Filter(everything=True)` empties the memory.
+
+        Parameters
+        ----------
+        thorough
+            Also write the files anew, so that no byte of text or vector is left in them: takes as long as building the
+            index.
+        """
+        forgotten = self.truth.forget(where, thorough=thorough)
+        if thorough:
+            self.index.rebuild()
+        else:
+            self.index.catch_up()
         self.index.save()
         return forgotten
 

@@ -96,13 +96,15 @@ def test_tenants_do_not_see_each_other(tmp_path: Path) -> None:
 def test_what_is_forgotten_is_gone_from_recall_and_from_the_files(db: AgentDB) -> None:
     ids = [each.id for each in db.store_all(EPISODES)]
     db.index.save()
-    assert db.forget(ids[2:]) == 1
+    vector = db.truth.vectors(ids[2:])[0].tobytes()
+    assert any(vector in path.read_bytes() for path in db.folder.rglob("*") if path.is_file())
+    assert db.forget(ids[2:], thorough=True) == 1
     assert ids[2] not in db.recall("refund for a flight").ids
     with pytest.raises(UnknownRecordError):
         db.get(ids[2:])
     files = [path for path in db.folder.rglob("*") if path.is_file()]
     assert files
-    assert not any(b"refund granted" in path.read_bytes() for path in files)
+    assert not any(b"refund granted" in path.read_bytes() or vector in path.read_bytes() for path in files)
 
 
 def test_the_bank_lives_in_the_same_memory(db: AgentDB) -> None:
