@@ -17,6 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_agentic.agentdb.backends import load_index, make_index
+from lean_agentic.agentdb.consolidation import Consolidation, Watcher
+from lean_agentic.agentdb.consolidation_policy import ConsolidationPolicy
+from lean_agentic.agentdb.consolidation_report import ConsolidationReport
+from lean_agentic.agentdb.distilled_facts import Writer
 from lean_agentic.agentdb.embedding import Embedding
 from lean_agentic.agentdb.embedding_cache import EmbeddingCache
 from lean_agentic.agentdb.filters import Filter
@@ -194,6 +198,16 @@ class AgentDB:
         return ReasoningBank(self.truth, self.embedding, judge=self._judge, tenant=self.tenant)
 
     # -- care
+
+    def consolidation(self, policy: ConsolidationPolicy | None = None, *, write: Writer | None = None) -> Consolidation:
+        """What turns similar episodes into facts and puts weak ones away; also for a `ConsolidationWorker`."""
+        return Consolidation(self.truth, self.index, self.embedding, policy, write=write)
+
+    def consolidate(
+        self, policy: ConsolidationPolicy | None = None, *, progress: Watcher | None = None, dry_run: bool = False
+    ) -> ConsolidationReport:
+        """Consolidate once, now. A second run without news changes nothing."""
+        return self.consolidation(policy).run(progress, dry_run=dry_run)
 
     def stats(self) -> MemoryStats:
         """What the memory holds, counted now."""

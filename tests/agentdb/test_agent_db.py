@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,17 @@ def test_the_bank_lives_in_the_same_memory(db: AgentDB) -> None:
     db.bank.judge(trajectory, "success")
     assert db.stats().live["trajectory"] == 1
     assert db.get([trajectory])[0].verdict.value == "success"  # type: ignore[union-attr]
+
+
+def test_similar_episodes_become_a_fact_that_recall_finds(tmp_path: Path) -> None:
+    with AgentDB(tmp_path, embedding=EMBEDDING, duplicates="keep") as db:
+        ids = [db.store(replace(EPISODES[0], time=float(at))).id for at in range(5)]  # half a century ago: weak
+        report = db.consolidate()
+        assert (report.facts, db.stats().live["episode"]) == (1, 0)
+        (hit,) = db.recall("why is the build so slow?")
+        assert isinstance(hit.record, Fact)
+        assert set(hit.record.sources) <= set(ids)
+        assert db.consolidate().facts == 0
 
 
 def test_precomputed_vectors(tmp_path: Path) -> None:
