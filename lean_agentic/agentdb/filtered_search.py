@@ -20,20 +20,22 @@ class Searcher:
     """(n, d) queries and a number: about so many nearest live vectors of each, best first; fewer if it finds none."""
     exact: Callable[[Vectors, int, Ids | None], Hits]
     """(n, d) queries, k, allowed ids (ascending; None: all): the k nearest of each, or all where there are fewer."""
-    live: int
-    ef: int
-    """Candidates that are kept at least."""
     costs: Costs
 
-    def search(self, queries: Vectors, k: int, allowed: Ids | None) -> Hits:
-        """The k nearest of each query, among `allowed` where given."""
+    def search(self, queries: Vectors, k: int, allowed: Ids | None, live: int, ef: int) -> Hits:
+        """The k nearest of each query among `live` vectors, those in `allowed` where given.
+
+        The graph is asked for `ef` candidates at least.
+        """
         if not len(queries):
             return no_hits(0)
-        return self._all(queries, k) if allowed is None else self._among(queries, k, allowed)
+        if allowed is None:
+            return self._all(queries, k, live, ef)
+        return self._among(queries, k, allowed, live, ef)
 
-    def _all(self, queries: Vectors, k: int) -> Hits:
-        wanted = min(k, self.live)
-        if self.costs.exact(self.live, len(queries)) <= self.costs.graph(max(wanted, self.ef)):
+    def _all(self, queries: Vectors, k: int, live: int, ef: int) -> Hits:
+        wanted = min(k, live)
+        if self.costs.exact(live, len(queries)) <= self.costs.graph(max(wanted, ef)):
             return self.exact(queries, k, None)
         hits = self.candidates(queries, wanted)
         if min(map(len, hits.ids)) < wanted:
@@ -41,16 +43,16 @@ class Searcher:
             _put(hits, short, self.exact(queries[short], k, None))
         return hits
 
-    def _among(self, queries: Vectors, k: int, allowed: Ids) -> Hits:
+    def _among(self, queries: Vectors, k: int, allowed: Ids, live: int, ef: int) -> Hits:
         hits = no_hits(len(queries))
         left = np.arange(len(queries))
-        plan = plan_search(k, len(allowed), self.live, self.ef, len(queries), self.costs)
+        plan = plan_search(k, len(allowed), live, ef, len(queries), self.costs)
         while plan.route is Route.GRAPH and len(left):
-            found = _passing(self.candidates(queries[left], min(plan.fetch, self.live)), k, allowed)
+            found = _passing(self.candidates(queries[left], plan.fetch), k, allowed)
             _put(hits, left, found)
             left = left[_short(found, k)]
             fewest = min(len(ids) for ids in found.ids)
-            plan = replan(plan, fewest, k, len(allowed), max(len(left), 1), self.costs)
+            plan = replan(plan, fewest, k, len(allowed), live, max(len(left), 1), self.costs)
         if len(left):
             _put(hits, left, self.exact(queries[left], k, allowed))
         return hits

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from lean_agentic.agentdb.errors import CorruptIndexError
 from lean_agentic.agentdb.hnswlib_rows import Rows, rows_in_place
+from lean_agentic.agentdb.huge_pages import gather_into_huge_pages, want_huge_pages
 from lean_agentic.agentdb.vector_index import Ids, Vectors
 
 Labels = npt.NDArray[np.int64]
@@ -71,6 +72,7 @@ class HnswGraph:
         self.count = 0
         """Labels given out."""
         self.live = 0
+        self._settled = (0, 0)
         self._view_rows()
 
     @property
@@ -164,8 +166,10 @@ class HnswGraph:
         graph.records = records if len(records) else np.full(1, DEAD, np.int64)
         graph.count, graph.live = len(records), int(np.count_nonzero(records != DEAD))
         graph._row_of = np.zeros(len(graph.records), np.int32)
+        graph._settled = (0, 0)
         graph._view_rows()
         graph._note_rows(0)
+        graph.settle()
         return graph
 
     def memory_bytes(self) -> int:
@@ -186,8 +190,19 @@ class HnswGraph:
                 f"its manifest says {count} and {expected}: build the index again from the store"
             )
 
+    def settle(self) -> None:
+        """Bring the vectors into large memory pages; may run beside searches, not beside `reserve`.
+
+        Worth its while after loading and after growth, which moves them.
+        """
+        if self._rows is not None and self._settled != (place := (self._rows.address, len(self._rows.labels))):
+            gather_into_huge_pages(self._rows.address, self.count * self._rows.row_bytes)
+            self._settled = place
+
     def _view_rows(self) -> None:
         self._rows: Rows | None = rows_in_place(self._index)
+        if self._rows is not None:
+            want_huge_pages(self._rows.address, len(self._rows.labels) * self._rows.row_bytes)
 
     def _note_rows(self, first: int) -> None:
         # Several threads take rows in no order; one takes them in that of the labels.

@@ -67,6 +67,7 @@ class HnswIndex:
         self._watermark = watermark
         self._settings = settings
         self._state = state
+        self._searcher = Searcher(state.candidates, state.exact, COSTS)
         self._writer = GraphWriter(state)
         self._writing = threading.Lock()
         self._compacting = threading.Lock()
@@ -144,12 +145,12 @@ class HnswIndex:
         require_k(k)
         rows = require_unit_rows(queries, self.dimensions)
         among = None if allowed is None else require_ascending(allowed)
-        state = self._state
-        searcher = Searcher(state.candidates, state.exact, state.graph.live, self.ef_search, COSTS)
+        live, ef = self._state.graph.live, self._settings.ef_search
         size = max(SEARCH_BATCH, 4 * self._settings.threads + 1)
         if len(rows) <= size:
-            return searcher.search(rows, k, among)
-        return join_hits(searcher.search(rows[start : start + size], k, among) for start in range(0, len(rows), size))
+            return self._searcher.search(rows, k, among, live, ef)
+        parts = (rows[start : start + size] for start in range(0, len(rows), size))
+        return join_hits(self._searcher.search(part, k, among, live, ef) for part in parts)
 
     def advance(self, watermark: int) -> None:
         """Note that all changes up to this sequence number are in."""

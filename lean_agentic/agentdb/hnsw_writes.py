@@ -37,6 +37,7 @@ class GraphWriter:
         done: list[Placed] = []
         with self._state.lock.writing:
             self._state.graph.reserve(self._state.graph.count + len(ids))
+        self._state.graph.settle()
         try:
             start = 0
             while start < len(ids):

@@ -41,6 +41,8 @@ class Rows:
     """(capacity, d), read-only."""
     labels: npt.NDArray[np.uint64]
     """(capacity,), read-only, unaligned."""
+    address: int
+    row_bytes: int
 
 
 def rows_in_place(index: Any) -> Rows | None:
@@ -80,7 +82,7 @@ def _rows_of_graph(index: Any, graph: int) -> Rows | None:
     vectors = np.ndarray((capacity, dimensions), np.float32, block, links, (row_bytes, 4))
     labels = np.ndarray((capacity,), np.uint64, block, label_offset, (row_bytes,))
     vectors.flags.writeable = labels.flags.writeable = False
-    return Rows(vectors, labels)
+    return Rows(vectors, labels, address, row_bytes)
 
 
 def _pointer_at(address: int) -> int:

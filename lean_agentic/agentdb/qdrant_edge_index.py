@@ -38,7 +38,7 @@ from lean_agentic.agentdb.vector_index import (
 )
 
 BACKEND = "qdrant-edge"
-COSTS = Costs(exact_copy=1.0, exact_compare=1.0)
+COSTS = Costs()
 BATCH = 256
 """Vectors added under one hold of the lock."""
 SCROLL = 1000
@@ -171,9 +171,8 @@ class QdrantEdgeIndex:
         require_k(k)
         rows = require_unit_rows(queries, self._dimensions)
         among = None if allowed is None else require_ascending(allowed)
-        return Searcher(self._candidates, self._exact, len(self), self._settings.ef_search, COSTS).search(
-            rows, k, among
-        )
+        searcher = Searcher(self._candidates, self._exact, COSTS)
+        return searcher.search(rows, k, among, len(self), self._settings.ef_search)
 
     def advance(self, watermark: int) -> None:
         """Note that all changes up to this sequence number are in."""

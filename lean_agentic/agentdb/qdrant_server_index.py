@@ -34,7 +34,7 @@ from lean_agentic.agentdb.vector_index import (
 )
 
 BACKEND = "qdrant"
-COSTS = Costs(exact_copy=0.0, exact_compare=2.0)
+COSTS = Costs(exact_copy=1.0, exact_compare=1.0)
 SCROLL = 1000
 API_KEY = "QDRANT_API_KEY"
 """Environment variable with the key, where none is given: keys are never saved."""
@@ -166,7 +166,8 @@ class QdrantServerIndex:
         among = None if allowed is None else require_ascending(allowed)
         # Others may have added since the collection was counted: what is short is asked for again, exactly.
         live = max(self._size, k + 1)
-        return Searcher(self._candidates, self._exact, live, self._settings.ef_search, COSTS).search(rows, k, among)
+        searcher = Searcher(self._candidates, self._exact, COSTS)
+        return searcher.search(rows, k, among, live, self._settings.ef_search)
 
     def search_where(self, queries: Vectors, k: int, where: Mapping[str, str | int | bool]) -> Hits:
         """The k most similar of each query among those whose payloads hold these values, filtered by the server."""

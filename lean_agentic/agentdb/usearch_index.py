@@ -35,7 +35,7 @@ from lean_agentic.agentdb.vector_index import (
 )
 
 BACKEND = "usearch"
-COSTS = Costs(exact_copy=2.0)
+COSTS = Costs()
 BATCH = 16
 """Queries searched, or vectors added, under one hold of the lock."""
 SLOT_BYTES = 8 + 24
@@ -86,6 +86,7 @@ class UsearchIndex:
         self._graph = graph
         keys = np.sort(np.asarray(graph.keys[:] if len(graph) else [], np.int64))
         self._live = IdSlots(keys, np.zeros(len(keys), np.int64))
+        self._searcher = Searcher(self._candidates, self._exact, COSTS)
         self._lock = ReadersWriterLock()
         self._writing = Lock()
 
@@ -168,10 +169,10 @@ class UsearchIndex:
         require_k(k)
         rows = require_unit_rows(queries, self._dimensions)
         among = None if allowed is None else require_ascending(allowed)
-        searcher = Searcher(self._candidates, self._exact, len(self), self._settings.ef_search, COSTS)
+        live, ef = len(self), self._settings.ef_search
         found = math.ceil(k * self._settings.oversample)
         parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-        return join_hits(self._ranked(part, searcher.search(part, found, among), k) for part in parts)
+        return join_hits(self._ranked(part, self._searcher.search(part, found, among, live, ef), k) for part in parts)
 
     def advance(self, watermark: int) -> None:
         """Note that all changes up to this sequence number are in."""
