@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
 Floats = npt.NDArray[np.float64]
@@ -46,34 +45,61 @@ def fit_ridge(columns: Floats, outcome: Floats, logistic: bool, penalties: Seque
     outcome : (n,)
         0 and 1 where logistic.
     """
-    fit = _fit_logistic if logistic else _fit_linear
+    path = _logistic_path if logistic else _linear_path
+    return min(path(columns, outcome, penalties), key=lambda fitted: fitted.loss)
+
+
+def _linear_path(columns: Floats, outcome: Floats, penalties: Sequence[float]) -> list[RidgeFit]:
+    """Fits for all penalties from one eigendecomposition; centring stands for the intercept."""
+    centre, mean = columns.mean(axis=0), outcome.mean()
+    varied = columns - centre
+    values, directions = np.linalg.eigh(varied.T @ varied)
+    along = varied @ directions
+    products = along.T @ (outcome - mean)
+    fits = []
+    for penalty in penalties:
+        shrunk = 1 / (np.maximum(values, 0) + penalty)
+        leverage = 1 / len(outcome) + along**2 @ shrunk
+        left_out = (outcome - mean - along @ (shrunk * products)) / np.maximum(1 - leverage, 1e-9)
+        slopes = directions @ (shrunk * products)
+        coefficients = np.concatenate([[mean - centre @ slopes], slopes])
+        fits.append(RidgeFit(coefficients, False, penalty, float(np.mean(left_out**2))))
+    return fits
+
+
+def _logistic_path(columns: Floats, outcome: Floats, penalties: Sequence[float]) -> list[RidgeFit]:
+    """Fits from the strongest penalty to the weakest, each begun where the one before ended."""
     design = np.column_stack([np.ones(len(columns)), columns])
-    return min((fit(design, outcome, penalty) for penalty in penalties), key=lambda fitted: fitted.loss)
-
-
-def _fit_linear(design: Floats, outcome: Floats, penalty: float) -> RidgeFit:
-    factor = cho_factor(design.T @ design + _ridge(design, penalty))
-    coefficients = cho_solve(factor, design.T @ outcome)
-    leverage = np.sum(design * cho_solve(factor, design.T).T, axis=1)
-    left_out = (outcome - design @ coefficients) / np.maximum(1 - leverage, 1e-9)
-    return RidgeFit(coefficients, False, penalty, float(np.mean(left_out**2)))
-
-
-def _fit_logistic(design: Floats, outcome: Floats, penalty: float) -> RidgeFit:
-    ridge = _ridge(design, penalty)
     share = np.clip(outcome.mean(), 0.5 / len(outcome), 1 - 0.5 / len(outcome))
     coefficients = np.zeros(design.shape[1])
     coefficients[0] = np.log(share / (1 - share))
+    fits = []
+    for penalty in sorted(penalties, reverse=True):
+        ridge = _ridge(design.shape[1], penalty)
+        coefficients = _newton(design, outcome, ridge, coefficients)
+        fits.append(RidgeFit(coefficients, True, penalty, _left_out_loss(design, outcome, coefficients, ridge)))
+    return fits
+
+
+def _newton(design: Floats, outcome: Floats, ridge: Floats, start: Floats) -> Floats:
+    coefficients = start.copy()
     for _ in range(NEWTON_STEPS):
         probability = expit(design @ coefficients)
-        weight = np.maximum(probability * (1 - probability), 1e-10)
-        factor = cho_factor((design * weight[:, None]).T @ design + ridge)
-        step = cho_solve(factor, design.T @ (outcome - probability) - ridge @ coefficients)
+        gradient = design.T @ (outcome - probability) - ridge * coefficients
+        step = np.linalg.solve(_curvature(design, probability, ridge), gradient)
+        largest = float(np.abs(step).max())
         # Separated data would send an unpenalised intercept to infinity; a step is kept within reach.
-        coefficients += step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-12))
-        if np.abs(step).max() < 1e-8:
+        coefficients += step * min(1.0, 5.0 / max(largest, 1e-12))
+        if largest < 1e-6:
             break
-    return RidgeFit(coefficients, True, penalty, _left_out_loss(design, outcome, coefficients, ridge))
+    return coefficients
+
+
+def _curvature(design: Floats, probability: Floats, ridge: Floats) -> Floats:
+    weight = np.maximum(probability * (1 - probability), 1e-10)
+    curvature = (design * weight[:, None]).T @ design
+    curvature[np.diag_indices_from(curvature)] += ridge
+    return np.asarray(curvature, np.float64)
 
 
 def _left_out_loss(design: Floats, outcome: Floats, coefficients: Floats, ridge: Floats) -> float:
@@ -81,14 +107,14 @@ def _left_out_loss(design: Floats, outcome: Floats, coefficients: Floats, ridge:
     linear = design @ coefficients
     probability = expit(linear)
     weight = np.maximum(probability * (1 - probability), 1e-10)
-    factor = cho_factor((design * weight[:, None]).T @ design + ridge)
-    leverage = weight * np.sum(design * cho_solve(factor, design.T).T, axis=1)
+    inverse = np.linalg.inv(_curvature(design, probability, ridge))
+    leverage = weight * np.sum(design @ inverse * design, axis=1)
     linear = linear - leverage / np.maximum(1 - leverage, 1e-9) * (outcome - probability) / weight
     return float(np.mean(np.logaddexp(0, linear) - outcome * linear))
 
 
-def _ridge(design: Floats, penalty: float) -> Floats:
-    diagonal = np.full(design.shape[1], penalty)
+def _ridge(length: int, penalty: float) -> Floats:
+    diagonal = np.full(length, penalty)
     # A trace on the intercept keeps the matrix invertible when all outcomes are equal.
     diagonal[0] = 1e-6
-    return np.diag(diagonal)
+    return diagonal
