@@ -405,9 +405,8 @@ print("finished", flush=True)
 
 def many_pairs(store: Store, count: int) -> None:
     rng = random.Random(1)
-    for at in range(count):
-        text = " ".join(rng.sample(WORDS, 5))
-        say(store, text, text, time=10.0 * at)
+    texts = [" ".join(rng.sample(WORDS, 5)) for _ in range(count)]
+    say(store, *(text for text in texts for _ in range(2)))
 
 
 def killed_in_the_middle(path: Path, lines: int) -> None:
@@ -428,16 +427,16 @@ def killed_in_the_middle(path: Path, lines: int) -> None:
 @pytest.mark.slow
 def test_killed_it_resumes(tmp_path: Path) -> None:
     with memory(tmp_path, "whole") as (store, index):
-        many_pairs(store, 120)
+        many_pairs(store, 90)
         consolidate(store, index)
         expected = state(store)
     with memory(tmp_path) as (store, _):
-        many_pairs(store, 120)
-    for lines in (2, 9, 23):
+        many_pairs(store, 90)
+    for lines in (2, 9, 20):
         killed_in_the_middle(tmp_path / "memory.db", lines)
     with memory(tmp_path) as (store, index):
         made = len(facts(store))
-        assert 30 <= made < len([kind for kind, *_ in expected[0] if kind == "fact"])
+        assert 26 <= made < len([kind for kind, *_ in expected[0] if kind == "fact"])
         assert store.check() == []
         consolidate(store, index)
         assert state(store) == expected
@@ -555,17 +554,6 @@ def test_an_empty_memory(tmp_path: Path) -> None:
         store.add([Episode("red pump leaks oil", session="s"), Episode("ok", session="s")])
         report = Consolidation(store, index).run(now=1e12)
         assert (report.facts, report.archived, report.live_after) == (1, 2, 0)
-
-
-def test_policies_that_make_no_sense_are_refused() -> None:
-    for field, value in (
-        ("similarity", 0), ("min_points", 1), ("half_life", 0), ("coverage", 2), ("delete_below", 0.6),
-        ("absorb_below", -1), ("most_characters", 0), ("removal", "burn"),
-    ):  # fmt: skip
-        with pytest.raises(ValueError):
-            ConsolidationPolicy(**{field: value})  # type: ignore[arg-type]
-    assert ConsolidationPolicy(removal="delete").removal is Removal.DELETE  # type: ignore[arg-type]
-    assert replace(POLICY, weak_below=0.4).key == POLICY.key != replace(POLICY, reach=4).key
 
 
 def test_counts_are_as_the_embedding_says() -> None:
