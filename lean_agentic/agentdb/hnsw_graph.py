@@ -28,6 +28,11 @@ Similarities = npt.NDArray[np.float32]
 
 DEAD = -1
 GROWTH = 1.25
+FIRST_BYTES = 33 << 20
+"""Room for vectors at first. From 32 MB on, glibc keeps a block apart and grows it without leaving a hole behind; room
+that is not written to takes no memory."""
+FIRST_LABELS = 24_576
+"""But no more room than for so many: tables by label are written to at once."""
 LOCKS_BYTES = 65536 * 40
 """Mutexes that hnswlib makes for any index."""
 ROW_OVERHEAD = 40 + 8 + 4 + 2 + 56
@@ -58,10 +63,11 @@ class HnswSettings:
 class HnswGraph:
     """Vectors under labels 0, 1, ..., each of a record or dead."""
 
-    def __init__(self, dimensions: int, settings: HnswSettings, capacity: int = 1024) -> None:
+    def __init__(self, dimensions: int, settings: HnswSettings, capacity: int = 0) -> None:
         self.dimensions = dimensions
         self.settings = settings
         self._index = _new_index(dimensions, settings)
+        capacity = max(capacity, _first_capacity(dimensions))
         self._index.init_index(
             capacity, M=settings.neighbours, ef_construction=settings.ef_construction, random_seed=settings.seed
         )
@@ -156,14 +162,15 @@ class HnswGraph:
         graph = cls.__new__(cls)
         graph.dimensions, graph.settings = dimensions, settings
         graph._index = _new_index(dimensions, settings)
+        capacity = max(len(records), _first_capacity(dimensions))
         try:
-            graph._index.load_index(str(path), max_elements=max(len(records), 1))
+            graph._index.load_index(str(path), max_elements=capacity)
         except (RuntimeError, MemoryError) as error:
             raise CorruptIndexError(f"hnswlib cannot read {path}: {error}") from error
         graph._check_loaded(path, len(records))
         graph._index.set_ef(settings.ef_search)
         graph._index.set_num_threads(settings.threads)
-        graph.records = records if len(records) else np.full(1, DEAD, np.int64)
+        graph.records = np.concatenate([records, np.full(capacity - len(records), DEAD, np.int64)])
         graph.count, graph.live = len(records), int(np.count_nonzero(records != DEAD))
         graph._row_of = np.zeros(len(graph.records), np.int32)
         graph._settled = (0, 0)
@@ -177,7 +184,7 @@ class HnswGraph:
         row = 4 * self.dimensions + 4 + 8 * self.settings.neighbours + 8
         # One vector in M has links above the lowest level, 16 bytes of them malloc's.
         upper = (4 + 4 * self.settings.neighbours + 16) / (self.settings.neighbours - 1)
-        vectors = int(self.count * (row + upper + ROW_OVERHEAD))
+        vectors = int(self.count * (row + upper) + len(self.records) * ROW_OVERHEAD)
         return LOCKS_BYTES + vectors + self.records.nbytes + self._row_of.nbytes
 
     def _check_loaded(self, path: Path, count: int) -> None:
@@ -221,6 +228,10 @@ def chunks(labels: Labels, size: int) -> Iterator[Labels]:
     """The labels, `size` at a time."""
     for start in range(0, len(labels), size):
         yield labels[start : start + size]
+
+
+def _first_capacity(dimensions: int) -> int:
+    return min(FIRST_LABELS, -(-FIRST_BYTES // (4 * dimensions + 100)))
 
 
 def _new_index(dimensions: int, settings: HnswSettings) -> Any:

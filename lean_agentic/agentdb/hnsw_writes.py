@@ -100,7 +100,7 @@ class Compaction:
     def __init__(self, state: HnswState, settings: HnswSettings, stopped: Callable[[], bool]) -> None:
         self._state = state
         self._old = state.graph
-        self._new = HnswGraph(state.graph.dimensions, settings, max(state.graph.live, 1))
+        self._new = HnswGraph(state.graph.dimensions, settings, state.graph.live)
         self._copied: Labels = np.empty(0, np.int64)
         """Label i of the new graph is a copy of label copied[i] of the old one."""
         self._stopped = stopped

@@ -74,7 +74,8 @@ def qdrant() -> Any:
 
 def connect(url: str, api_key: str | None, patience: Patience) -> Any:
     """A client of the server at a URL."""
-    return qdrant().QdrantClient(url=url, api_key=api_key, timeout=patience.timeout)
+    # Its check of versions would warn from a thread, and only of what a call would tell as well.
+    return qdrant().QdrantClient(url=url, api_key=api_key, timeout=patience.timeout, check_compatibility=False)
 
 
 def is_passing(error: Exception) -> bool:

@@ -42,6 +42,10 @@ COSTS = Costs()
 BATCH = 256
 """Vectors added under one hold of the lock."""
 SCROLL = 1000
+FEW_NEW = 5000
+"""Vectors searched one by one before a graph is worth its while."""
+FEW_REMOVED = 500
+"""The engine leaves out what is removed while it follows the graph, which then falls apart."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class QdrantEdgeSettings:
     oversample: float = 2.0
     """With int8: candidates ranked by their exact vectors, for every hit asked for."""
     optimize_above: float = 0.2
-    """Share of the vectors without a graph at which the graph is built (from 5,000 vectors on)."""
+    """Share of new or of removed vectors above which the graph is built anew."""
     threads: int = 1
     """Of a search or a build."""
 
@@ -93,6 +97,7 @@ class QdrantEdgeIndex:
         self._lock = ReadersWriterLock()
         self._writing = Lock()
         self._new = len(ids) - shard.info().indexed_vectors_count
+        self._removed = 0
 
     @property
     def dimensions(self) -> int:
@@ -165,6 +170,10 @@ class QdrantEdgeIndex:
             if len(known):
                 self._shard.update(_engine().UpdateOperation.delete_points(known.tolist()))
                 self._live.remove(known)
+            self._removed += len(known)
+            due = self._removed > max(FEW_REMOVED, self._settings.optimize_above * len(self))
+        if due:
+            self.optimize()
 
     def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> Hits:
         """The k most similar live vectors of each (n, d) unit query, among `allowed` (ascending) where given."""
@@ -215,13 +224,13 @@ class QdrantEdgeIndex:
                     self._temporary.cleanup()
 
     def _optimize_if_due(self) -> None:
-        if self._new > max(5000, self._settings.optimize_above * len(self)):
+        if self._new > max(FEW_NEW, self._settings.optimize_above * len(self)):
             self._optimize()
 
     def _optimize(self) -> None:
         with self._lock.writing:
             self._shard.optimize()
-            self._new = 0
+            self._new = self._removed = 0
 
     def _candidates(self, queries: Vectors, count: int) -> Hits:
         engine = _engine()
@@ -291,7 +300,9 @@ def _config(dimensions: int, settings: QdrantEdgeSettings) -> Any:
             settings.neighbours, settings.ef_construction, 100, max_indexing_threads=settings.threads
         ),
         quantization_config=quantization,
-        optimizers=engine.EdgeOptimizersConfig(indexing_threshold=100, default_segment_number=1),
+        optimizers=engine.EdgeOptimizersConfig(
+            deleted_threshold=0.01, vacuum_min_vector_number=100, default_segment_number=1, indexing_threshold=100
+        ),
         max_search_threads=settings.threads,
         # The truth is elsewhere: what is not saved is replayed from there.
         wal_enabled=False,
