@@ -22,8 +22,8 @@ LONGEST = 64
 """Letters of an entity that is looked for."""
 MOST_LETTERS = 2000
 """Of a query that are looked at."""
-MOST_COUNTED = 10_000
-MOST_RECORDS = 1000
+MOST_COUNTED = 500
+MOST_RECORDS = 400
 """Entities of more records than this do not bring in their newest ones."""
 _BOUNDARY = re.compile(r"(?<=\w)(?=\W)|(?<=\W)(?=\w)|(?<=\W)(?=\W)|^|$")
 
@@ -47,7 +47,7 @@ def mentions(store: Store, query: str, where: Filter | None = None) -> list[Ment
     with store.read() as connection:
         counts = {name: _records(connection, name, where) for name in _entities(connection, list(spans))}
         names = _longest({name: spans[name] for name, count in counts.items() if count})
-        total = min(store.count(where), MOST_COUNTED) if len(names) > 1 else MOST_COUNTED
+        total = _total(connection, where) if len(names) > 1 else 1
         spellings = {name: _spelling(connection, name, where) for name in names}
     surprise = {name: math.log(1 + total / counts[name]) for name in names}
     whole = sum(surprise.values())
@@ -103,6 +103,13 @@ def _records(connection: sqlite3.Connection, name: str, where: Filter | None) ->
         f"SELECT count(*) FROM (SELECT 1 {_ABOUT} AND {which.sql} LIMIT ?)", (name, *which.parameters, MOST_COUNTED)
     )
     return int(rows.fetchone()[0])
+
+
+def _total(connection: sqlite3.Connection, where: Filter | None) -> int:
+    """How many records pass a filter, counted up to MOST_COUNTED."""
+    which = condition(where)
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM records WHERE {which.sql} LIMIT ?)"
+    return int(connection.execute(sql, (*which.parameters, MOST_COUNTED)).fetchone()[0])
 
 
 def _spelling(connection: sqlite3.Connection, name: str, where: Filter | None) -> str:

@@ -10,21 +10,25 @@ from __future__ import annotations
 import sqlite3
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lean_agentic.agentdb.filters import Filter, condition, id_list
 from lean_agentic.agentdb.store import Store
+from lean_agentic.agentdb.tenant_words import is_only_tenant, weighed_by_tenant
 from lean_agentic.agentdb.vector_index import Ids
 
 MOST_TERMS = 64
 """Different words of a query that are looked for; a longer one is cut."""
-MOST_MATCHES = 20_000
+MOST_MATCHES = 5_000
 """Texts that are ranked before common words lose their say in which ones are."""
-_CANDIDATES = 8
+_CANDIDATES = 4
 """Candidates for each wanted hit, where common words only rank."""
+_ENOUGH = 2
+"""Texts for each wanted hit that are looked at before the filter, or before they are weighed by tenant."""
 
 _STOP = (
     "a am an and are as at be been being by can could d did didn do does doesn don for from had hadn has hasn have "
@@ -50,17 +54,20 @@ class TextHits:
 def text_search(store: Store, query: str, k: int, where: Filter | None = None) -> TextHits:
     """The k records in use whose texts match a query best, among those that pass the filter.
 
-    Weights of words come from all texts of the store, whatever the filter. Fewer than k are found where fewer match,
-    none for a query without letters or digits. Ties go to the smaller id.
+    Weights of words come from all texts of the store, or of the tenant where the filter names one. Fewer than k are
+    found where fewer match, none for a query without letters or digits. Ties go to the smaller id.
     """
     terms = query_terms(query)
     if not terms or k < 1:
         return TextHits(np.empty(0, np.int64), np.empty(0), terms)
     with store.read() as connection:
-        chosen = _selective(connection, terms)
-        found = _ranked(connection, chosen, k if len(chosen) == len(terms) else _CANDIDATES * k, where)
-        if len(chosen) < len(terms):
-            found = _ranked_among(connection, terms, k, [record_id for record_id, _ in found])
+        tenant = None if where is None or is_only_tenant(connection) else where.tenant
+        wanted = k if tenant is None else _ENOUGH * k
+        found = _by_rare_words(connection, terms, wanted, where)
+        if found is None:
+            found = _ranked(connection, terms, wanted, where)
+        if tenant is not None:
+            found = weighed_by_tenant(connection, terms, [record_id for record_id, _ in found], tenant)[:k]
     return TextHits(
         np.array([record_id for record_id, _ in found], np.int64), np.array([score for _, score in found]), terms
     )
@@ -75,7 +82,6 @@ def query_terms(query: str) -> tuple[str, ...]:
 
 def split_words(text: str) -> list[str]:
     """Words as the index sees them: letters, digits and marks on them; whatever else separates."""
-    text = unicodedata.normalize("NFC", text)
     words = "".join(letter if _in_word(letter) else " " for letter in text).split()
     # Marks alone are no word.
     return [word for word in words if any(map(str.isalnum, word))]
@@ -86,8 +92,9 @@ def matching_terms(store: Store, terms: Sequence[str], ids: Collection[int]) -> 
     found: dict[int, list[str]] = {}
     with store.read() as connection:
         for term in terms:
+            # The plus: reading through a word's texts once is faster than looking for each id among them.
             rows = connection.execute(
-                "SELECT rowid FROM texts WHERE texts MATCH ? AND rowid IN (SELECT value FROM json_each(?))",
+                "SELECT rowid FROM texts WHERE texts MATCH ? AND +rowid IN (SELECT value FROM json_each(?))",
                 (_match([term]), id_list(ids)),
             )
             for (record_id,) in rows:
@@ -95,28 +102,48 @@ def matching_terms(store: Store, terms: Sequence[str], ids: Collection[int]) -> 
     return {record_id: tuple(words) for record_id, words in found.items()}
 
 
-def _ranked(
+_Ranked = list[tuple[int, float]]
+"""Ids and scores, best first."""
+
+
+def _by_rare_words(
     connection: sqlite3.Connection, terms: Sequence[str], k: int, where: Filter | None
-) -> list[tuple[int, float]]:
+) -> _Ranked | None:
+    """The best of the texts that the rarest terms choose; None where all terms may choose, or those choose too few."""
+    chosen = _selective(connection, terms)
+    if len(chosen) == len(terms):
+        return None
+    candidates = _ranked(connection, chosen, _CANDIDATES * k, where)
+    if len(candidates) < k:
+        return None
+    # The plus keeps FTS5 from weighing the words anew for each of the ids.
+    sql = f"{_RANKED} WHERE texts MATCH ? AND +rowid IN (SELECT value FROM json_each(?)) {_BEST}"
+    return _rows(connection, sql, (_match(terms), id_list([record_id for record_id, _ in candidates]), k))
+
+
+def _ranked(connection: sqlite3.Connection, terms: Sequence[str], k: int, where: Filter | None) -> _Ranked:
+    """The k best texts that pass the filter."""
+    if where is None or where.ids is None:
+        # Most often the filter lets most through: then it need not look at every text that matches.
+        more = _ENOUGH * k
+        best = _rows(connection, f"{_RANKED} WHERE texts MATCH ? {_BEST}", (_match(terms), more))
+        which = condition(replace(where or Filter(), ids=[record_id for record_id, _ in best]))
+        passing = {row[0] for row in connection.execute(f"SELECT id FROM records WHERE {which.sql}", which.parameters)}
+        found = [each for each in best if each[0] in passing]
+        if len(best) < more or len(found) >= k:
+            return found[:k]
     which = condition(where)
     # CROSS JOIN: the full text first, whatever SQLite thinks of the filter.
-    rows = connection.execute(
-        "SELECT texts.rowid, bm25(texts) AS badness FROM texts CROSS JOIN records ON records.id = texts.rowid "
-        f"WHERE texts MATCH ? AND {which.sql} ORDER BY badness, texts.rowid LIMIT ?",
-        (_match(terms), *which.parameters, k),
-    )
-    return [(record_id, -badness) for record_id, badness in rows.fetchall()]
+    sql = f"{_RANKED} CROSS JOIN records ON records.id = texts.rowid WHERE texts MATCH ? AND {which.sql} {_BEST}"
+    return _rows(connection, sql, (_match(terms), *which.parameters, k))
 
 
-def _ranked_among(
-    connection: sqlite3.Connection, terms: Sequence[str], k: int, ids: Sequence[int]
-) -> list[tuple[int, float]]:
-    rows = connection.execute(
-        "SELECT rowid, bm25(texts) AS badness FROM texts WHERE texts MATCH ? "
-        "AND rowid IN (SELECT value FROM json_each(?)) ORDER BY badness, rowid LIMIT ?",
-        (_match(terms), id_list(ids), k),
-    )
-    return [(record_id, -badness) for record_id, badness in rows.fetchall()]
+_RANKED = "SELECT texts.rowid, bm25(texts) AS badness FROM texts"
+_BEST = "ORDER BY badness, texts.rowid LIMIT ?"
+
+
+def _rows(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> _Ranked:
+    return [(record_id, -badness) for record_id, badness in connection.execute(sql, parameters).fetchall()]
 
 
 def _selective(connection: sqlite3.Connection, terms: Sequence[str]) -> Sequence[str]:
