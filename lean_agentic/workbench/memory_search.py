@@ -2,7 +2,7 @@
 
     python -m lean_agentic.workbench.memory_search                      # 10,000 x 384, under a minute
     python -m lean_agentic.workbench.memory_search --profile full       # 100,000 x 1536, about 20 minutes
-    python -m lean_agentic.workbench.memory_search --only lean_agentic\\ hnsw --only hnswlib
+    python -m lean_agentic.workbench.memory_search --only "lean_agentic hnsw" --only hnswlib --vectors embeddings.npy
 
 Recall is computed from the ids that came back; times are process CPU time of single queries through the public call,
 on one thread, the contenders taking turns.
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from lean_agentic.workbench.memory_churn import churn_table
@@ -22,7 +23,7 @@ from lean_agentic.workbench.memory_contenders import CONTENDERS, Built
 from lean_agentic.workbench.memory_filters import filter_table
 from lean_agentic.workbench.memory_footprint import footprint
 from lean_agentic.workbench.memory_timing import Answer, Timed, cpu_seconds, take_turns
-from lean_agentic.workbench.memory_vectors import SearchData, clustered_data, recall
+from lean_agentic.workbench.memory_vectors import SearchData, clustered_data, held_out, recall
 
 BASELINE = "hnswlib"
 EF = 64
@@ -127,11 +128,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="memory_search", description="How well and fast the vector index searches.")
     parser.add_argument("--profile", choices=PROFILES, default="quick")
     parser.add_argument("--only", action="append", choices=CONTENDERS, help="contenders; default all of the profile")
+    parser.add_argument("--vectors", help="a .npy file of (n, d) embeddings to use in place of made ones")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-churn", action="store_true", help="leave out deleting and replacing, which builds again")
     given = parser.parse_args(arguments)
     profile = PROFILES[given.profile]
-    data = clustered_data(profile.count, profile.dimensions, profile.queries, given.seed)
+    if given.vectors:
+        data = held_out("given", np.load(given.vectors), profile.queries, given.seed)
+    else:
+        data = clustered_data(profile.count, profile.dimensions, profile.queries, given.seed)
     with built_sides(data, given.only or profile.contenders) as sides:
         print(search_table(data, sides).round(4).to_string(index=False), "\n", flush=True)
         print(curve_table(data, sides).round(4).to_string(index=False), "\n", flush=True)
