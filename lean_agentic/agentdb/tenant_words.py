@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from lean_agentic.agentdb.filters import id_list
 
-MOST_SEEN = 2000
-"""Texts with a word that are looked at to tell which share of them is the tenant's."""
+MOST_SEEN = 200
+"""Texts with a word that are looked at, about, to tell which share of them is the tenant's."""
 _LEAST_WEIGHT = 1e-6
 """FTS5's weight of a word that more than half of the texts have."""
 
@@ -47,12 +47,13 @@ def weighed_by_tenant(
 
 
 def _own(connection: sqlite3.Connection, match: str, having: int, tenant: str) -> float:
-    """How many of the texts that have a word are the tenant's; estimated from the oldest where those are many."""
+    """How many of the texts that have a word are the tenant's; estimated from a sample where those are many."""
+    # The ids are scrambled: tenants may take turns in storing. The same ids are sampled each time.
     seen, own = connection.execute(
         "SELECT count(*), coalesce(sum(records.tenant = ?), 0) FROM "
-        "(SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rowid LIMIT ?) AS found "
+        "(SELECT rowid FROM texts WHERE texts MATCH ? AND (((rowid % 1048573) * 7919) >> 7) % ? = 0) AS found "
         "CROSS JOIN records ON records.id = found.rowid",
-        (tenant, match, MOST_SEEN),
+        (tenant, match, -(-having // MOST_SEEN) or 1),
     ).fetchone()
     return float(own) * having / seen if seen else 0.0
 

@@ -16,7 +16,7 @@ from lean_agentic.agentdb import tenant_words
 from lean_agentic.agentdb.filters import Filter
 from lean_agentic.agentdb.records import Episode
 from lean_agentic.agentdb.store import Store
-from lean_agentic.agentdb.tenant_words import is_only_tenant, weighed_by_tenant
+from lean_agentic.agentdb.tenant_words import is_only_tenant
 from lean_agentic.agentdb.text_search import text_search
 
 # Words that are their own stems.
@@ -78,12 +78,14 @@ def test_an_empty_store_has_one_tenant_at_most(store: Store) -> None:
 
 
 def test_the_share_of_common_words_is_estimated(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    tenants = ["mine", "theirs"] * 20
-    ids = store.add([Episode(f"salt {'fig' if at < 4 else 'x'}", tenant=tenant) for at, tenant in enumerate(tenants)])
+    # Every fourth text with the word is the tenant's.
+    texts = [("mine", "salt x"), ("theirs", "salt x"), ("mine", "fig x"), ("theirs", "salt x"), ("theirs", "salt x")]
+    tenants, words = zip(*texts * 400, strict=True)
+    store.add([Episode(text, tenant=tenant) for tenant, text in zip(tenants, words, strict=True)])
     with store.read() as connection:
-        exact = weighed_by_tenant(connection, ["salt", "fig"], ids[::2], "mine")
-        monkeypatch.setattr(tenant_words, "MOST_SEEN", 10)
-        estimated = weighed_by_tenant(connection, ["salt", "fig"], ids[::2], "mine")
-    # Half of the ten oldest are the tenant's, as of all.
-    assert estimated == exact
-    assert [record_id for record_id, _ in exact[:2]] == [ids[0], ids[2]]
+        assert tenant_words._own(connection, '"salt"', 0, "mine") == 0
+        monkeypatch.setattr(tenant_words, "MOST_SEEN", 1600)
+        assert tenant_words._own(connection, '"salt"', 1600, "mine") == 400
+        monkeypatch.setattr(tenant_words, "MOST_SEEN", 200)
+        estimated = tenant_words._own(connection, '"salt"', 1600, "mine")
+    assert estimated == pytest.approx(400, abs=120)
