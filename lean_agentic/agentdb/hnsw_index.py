@@ -53,7 +53,7 @@ class HnswIndex:
         settings: HnswSettings | None = None,
         *,
         database: str = "",
-        compact_above: float | None = 0.5,
+        compact_above: float | None = 0.4,
     ) -> None:
         """An empty index, rebuilt in the background when more than `compact_above` of what it holds is dead."""
         settings = settings or HnswSettings()

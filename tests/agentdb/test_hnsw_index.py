@@ -175,10 +175,11 @@ from lean_agentic.agentdb.hnsw_graph import HnswSettings
 from lean_agentic.agentdb.hnsw_index import HnswIndex
 from lean_agentic.agentdb.vector_index import unit_rows
 
-count, dimensions = 10000, 1536
+count, dimensions = 12000, 1536
 rows = unit_rows(np.random.default_rng(0).standard_normal((count, dimensions), np.float32), dimensions)
 settings = HnswSettings(ef_construction=10)  # quick, and as large
-HnswIndex(dimensions, settings).add(np.arange(200), rows[:200])
+first = HnswIndex(dimensions, settings)
+first.add(np.arange(200), rows[:200])
 gc.collect()
 before = psutil.Process().memory_info().rss
 index = HnswIndex(dimensions, settings)
