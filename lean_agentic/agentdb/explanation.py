@@ -13,6 +13,7 @@ from lean_agentic.agentdb.records import LinkKind
 
 CLOSE = 0.5
 """Cosine from which texts are said to be close in meaning."""
+_SURROUNDINGS = frozenset([Part.NEIGHBOURS, Part.SESSION, Part.RECENCY, Part.USE])
 _TELLING = 0.1
 """Smallest share of the score that the sentence mentions."""
 
@@ -67,10 +68,10 @@ class RecallExplanation:
 
     @property
     def reason(self) -> str:
-        """One readable sentence: what counted, the most important first."""
-        parts = sorted(Part, key=lambda part: -self.contributions[part])
+        """One readable sentence: what counted, first of itself, then of its surroundings, by how much."""
+        parts = sorted(Part, key=lambda part: (part in _SURROUNDINGS, -self.contributions[part]))
         telling = [part for part in parts if self.contributions[part] > _TELLING * self.score > 0]
-        said = [_SENTENCES[part](self) for part in telling or parts[:1]]
+        said = [_SENTENCES[part](self) for part in telling or [Part.SIMILARITY]]
         sentence = "; ".join(said)
         return f"{sentence[0].upper()}{sentence[1:]}."
 

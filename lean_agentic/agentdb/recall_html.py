@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 240
 """Letters of a record that the table shows."""
+LEAST_SHOWN = 5e-4
+"""Contributions that round to .000 are left out."""
 COLOURS = {
     Part.SIMILARITY: "#4477aa",
     Part.TEXT: "#228833",
@@ -28,6 +30,8 @@ COLOURS = {
 """Told apart by people with the common colour-vision deficiencies (Paul Tol's bright scheme)."""
 _STYLE = """<style>
 .agentdb-recall {border-collapse: collapse; font-size: 0.9em; max-width: 70em}
+dl.agentdb-recall {display: grid; grid-template-columns: max-content auto; column-gap: 1em}
+dl.agentdb-recall dd {margin: 0}
 .agentdb-recall caption {text-align: left; padding: 0.3em 0; font-weight: 600}
 .agentdb-recall th, .agentdb-recall td {text-align: left; vertical-align: top; padding: 0.35em 0.8em 0.35em 0}
 .agentdb-recall tbody tr {border-top: 1px solid color-mix(in srgb, currentColor 25%, transparent)}
@@ -55,19 +59,21 @@ def result_html(result: RecallResult) -> str:
 def explanation_html(why: RecallExplanation) -> str:
     """A table with a row for each part that contributes, and what else is known below it."""
     largest = max(why.contributions.values())
-    rows = "".join(_part_row(part, why.contributions[part], largest) for part in PARTS if why.contributions[part])
-    caption = escape(f"Record {why.record}, rank {why.rank}: {why.reason}")
+    rows = "".join(
+        _part_row(part, why.contributions[part], largest) for part in PARTS if why.contributions[part] >= LEAST_SHOWN
+    )
+    caption = escape(f"Record {why.record}, rank {why.rank}")
     heads = '<th scope="col">Part</th><th scope="col">Adds</th><th scope="col"></th>'
     total = f'<tr><th scope="row">score</th><td class="figure">{why.score:.4f}</td><td></td></tr>'
     return (
         f'{_STYLE}<table class="agentdb-recall"><caption>{caption}</caption><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{rows}{total}</tbody></table>{_details(why)}"
+        f"<tbody>{rows}{total}</tbody></table><p>{escape(why.reason)}</p>{_details(why)}"
     )
 
 
 def bar(contributions: Sequence[tuple[Part, float]], score: float, largest: float) -> str:
     """A bar of coloured stretches, as long as the score is to the largest; read out as its figures."""
-    shown = [(part, value) for part, value in contributions if value > 0]
+    shown = [(part, value) for part, value in contributions if value >= LEAST_SHOWN]
     read = ", ".join(f"{part} {value:.3f}" for part, value in shown) or "nothing"
     stretches = "".join(
         f'<span style="width:{100 * value / largest:.2f}%; background:{COLOURS[part]}" title="{part}"></span>'
@@ -98,9 +104,9 @@ def _part_row(part: Part, value: float, largest: float) -> str:
 
 
 def _legend(result: RecallResult) -> str:
-    used = [part for part in PARTS if any(hit.explanation.contributions[part] > 0 for hit in result)]
+    used = [part for part in PARTS if any(hit.explanation.contributions[part] >= LEAST_SHOWN for hit in result)]
     marks = " ".join(f'<span aria-hidden="true" style="color:{COLOURS[part]}">■</span>&nbsp;{part}' for part in used)
-    return f'<div class="agentdb-recall aside">{marks} {escape(str(result.timings))}</div>'
+    return f'<div class="agentdb-recall">{marks}<div class="aside">{escape(str(result.timings))}</div></div>'
 
 
 def _details(why: RecallExplanation) -> str:

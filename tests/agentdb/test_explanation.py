@@ -46,6 +46,11 @@ def explained(contributions: dict[Part, float], **fields: Any) -> RecallExplanat
             {"dates": ("May 2023",), "words": ("x",)},
             "Its time fits May 2023; it says “x” (BM25 0.0).",
         ),
+        (
+            {Part.SESSION: 1.0, Part.ENTITIES: 0.3, Part.TEXT: 0.4},
+            {"words": ("tea",), "entities": ("Ann",)},
+            "It says “tea” (BM25 0.0); it is about Ann; its session holds good matches.",
+        ),
         ({Part.RECENCY: 0.05, Part.USE: 0.03}, {}, "It is recent; it was recalled before."),
         ({Part.NEIGHBOURS: 0.5}, {"lenders": (Lender(3, "before", 0.5),)}, "Record 3, just before it, matches."),
         (

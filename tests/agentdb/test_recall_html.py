@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lean_agentic.agentdb.ranking import Part
-from lean_agentic.agentdb.recall_html import COLOURS, LONGEST_TEXT, bar
+from lean_agentic.agentdb.recall_html import COLOURS, LEAST_SHOWN, LONGEST_TEXT, bar
 from lean_agentic.agentdb.recall_result import RecallResult
 from lean_agentic.agentdb.records import Episode
 from tests.agentdb.recall_memory import Memory, opened
@@ -79,7 +79,7 @@ def test_bars_are_read_out_and_as_long_as_their_parts(result: RecallResult) -> N
         widths = [float((span.get("style") or "").split("width:")[1].split("%")[0]) for span in each]
         assert sum(widths) == pytest.approx(100 * hit.score / largest, abs=0.1)
         for part, value in hit.explanation.contributions.items():
-            assert (f"{part} {value:.3f}" in label) == (value > 0)
+            assert (f"{part} {value:.3f}" in label) == (value >= LEAST_SHOWN)
 
 
 def test_an_explanation_lists_parts_that_sum_to_the_score(result: RecallResult) -> None:
@@ -88,7 +88,7 @@ def test_an_explanation_lists_parts_that_sum_to_the_score(result: RecallResult) 
     figures = {row.findtext("th"): float(row.findtext("td") or "nan") for row in rows}
     score = figures.pop("score")
     assert sum(figures.values()) == pytest.approx(score, abs=1e-3)
-    assert set(figures) == {part.value for part, value in why.contributions.items() if value}
+    assert set(figures) == {part.value for part, value in why.contributions.items() if value >= LEAST_SHOWN}
 
 
 def test_nothing_recalled_is_a_table_too(memory: Memory) -> None:
