@@ -35,7 +35,8 @@ def weighed_by_tenant(
     for term in terms:
         match = f'"{term}"'
         having = _count(connection, "SELECT count(*) FROM texts WHERE texts MATCH ?", match)
-        own = _own(connection, match, having, tenant)
+        # An estimate may be above what there can be.
+        own = min(_own(connection, match, having, tenant), own_texts)
         change = _weight(own_texts, own) / _weight(texts, having)
         rows = connection.execute(
             "SELECT rowid, bm25(texts) FROM texts WHERE texts MATCH ? AND +rowid IN (SELECT value FROM json_each(?))",

@@ -67,6 +67,17 @@ def test_what_others_store_does_not_change_the_order(store: Store) -> None:
     assert text_search(store, "kiwi salt", 1, Filter(tenant="theirs")).scores[0] > 0
 
 
+@pytest.mark.parametrize("share", [2, 3, 7])
+def test_words_that_all_texts_have_weigh_next_to_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, share: int
+) -> None:
+    monkeypatch.setattr(tenant_words, "MOST_SEEN", 3)
+    ids = store.add([Episode("salt", tenant="mine" if at % share else "theirs") for at in range(60)])
+    found = text_search(store, "salt", 5, Filter(tenant="mine"))
+    assert found.ids.tolist() == [record_id for at, record_id in enumerate(ids) if at % share][:5]
+    assert (found.scores > 0).all()
+
+
 def is_only_tenant_of(store: Store) -> bool:
     with store.read() as connection:
         return is_only_tenant(connection)
