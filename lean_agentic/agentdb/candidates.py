@@ -154,11 +154,16 @@ def _neighbours(connection: sqlite3.Connection, seeds: Ids, weights: Weights) ->
     }
 
 
-_AT = """(
-    SELECT id FROM records AS near
+_NEAR = """
+    SELECT near.id AS id, near.time AS time FROM records AS near
     WHERE near.session = mine.session AND near.session <> '' AND near.tenant = mine.tenant AND near.archived = 0
-        AND near.kind = mine.kind AND (near.time, near.id) {comparison} (mine.time, mine.id)
-    ORDER BY near.time {order}, near.id {order} LIMIT 1 OFFSET {offset})"""
+        AND near.kind = mine.kind AND {place} ORDER BY near.time {order}, near.id {order} LIMIT {offset} + 1"""
+# Two searches in the index: a long session may have one time, and looking through all of it would take long.
+_AT = f"""(
+    SELECT id FROM (
+        SELECT * FROM ({_NEAR.replace("{place}", "near.time = mine.time AND near.id {comparison} mine.id")})
+        UNION ALL SELECT * FROM ({_NEAR.replace("{place}", "near.time {comparison} mine.time")}))
+    ORDER BY time {{order}}, id {{order}} LIMIT 1 OFFSET {{offset}})"""
 
 
 def _linked(connection: sqlite3.Connection, seeds: Ids, weights: Weights) -> _Near:
