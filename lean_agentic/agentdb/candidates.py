@@ -154,10 +154,12 @@ def _neighbours(connection: sqlite3.Connection, seeds: Ids, weights: Weights) ->
     }
 
 
+# After consolidation a session holds episodes and the facts that took the place of others.
 _NEAR = """
     SELECT near.id AS id, near.time AS time FROM records AS near
     WHERE near.session = mine.session AND near.session <> '' AND near.tenant = mine.tenant AND near.archived = 0
-        AND near.kind = mine.kind AND {place} ORDER BY near.time {order}, near.id {order} LIMIT {offset} + 1"""
+        AND (near.kind = mine.kind OR near.kind IN ('episode', 'fact') AND mine.kind IN ('episode', 'fact'))
+        AND {place} ORDER BY near.time {order}, near.id {order} LIMIT {offset} + 1"""
 # Two searches in the index: a long session may have one time, and looking through all of it would take long.
 _AT = f"""(
     SELECT id FROM (

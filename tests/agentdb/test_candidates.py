@@ -13,7 +13,7 @@ from lean_agentic.agentdb import candidates as module
 from lean_agentic.agentdb.candidates import AFTER, BEFORE, Candidates, Query, gather
 from lean_agentic.agentdb.filters import Filter
 from lean_agentic.agentdb.ranking import Weights
-from lean_agentic.agentdb.records import CausalLink, Episode, Fact, LinkKind, Record
+from lean_agentic.agentdb.records import CausalLink, Episode, Fact, LinkKind, Record, Trajectory
 from lean_agentic.agentdb.store import Store
 from tests.agentdb.store_records import unit_vectors
 
@@ -52,15 +52,20 @@ def test_neighbours_are_those_of_brute_force(store: Store) -> None:
             tenant=rng.choice(["default", "t"]),
         )
         for _ in range(40)
-    ] + [Fact("salt", session="a", time=2.0)]
+    ] + [Fact("salt", session="a", time=2.0), Trajectory("salt", (), session="a", time=2.0)]
     ids = store.add(records)
     store.archive(ids[3:6])
     weights = Weights(before=(0.5, 0.4, 0.1), after=(0.3,))
     found = gathered(store, "nothing", ids, weights=weights)
     live = store.find(Filter(tenant="default"), order="time")
     expected = {}
+
+    def row(record: Record) -> str:
+        """Facts stand in the row of the episodes whose place they take."""
+        return "trajectory" if isinstance(record, Trajectory) else "memory"
+
     for record in live:
-        mates = [each.id for each in live if each.session == record.session != "" and type(each) is type(record)]
+        mates = [each.id for each in live if each.session == record.session != "" and row(each) == row(record)]
         for offset, share in [(1, 0.3), (-1, 0.5), (-2, 0.4), (-3, 0.1)]:
             at = mates.index(record.id) + offset if record.id in mates else -1
             if 0 <= at < len(mates):
