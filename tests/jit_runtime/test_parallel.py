@@ -408,6 +408,7 @@ def test_generated_loops(source, memory, divisor):
     assert not quiet or outcome(kernel.function, copied(arguments))[0] == "returned"
 
 
+@pytest.mark.no_cover  # traced calls are not sampled, so nothing reaches tier 3
 def test_the_configuration_decides_whether_loops_run_on_threads() -> None:
     source = "def f(a, n):\n    for i in range(n):\n        for k in range(40):\n            a[i] += i * k\n"
     given, expected = np.zeros(200), np.zeros(200)
