@@ -12,10 +12,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lean_agentic.jit_runtime import JitRuntime, JitRuntimeConfig, explain, threaded_loop
+from lean_agentic.jit_runtime import JitRuntime, JitRuntimeConfig, explain, promotion, threaded_loop, tiers_of
 from lean_agentic.jit_runtime.exception_freedom import exception_freedom
 from lean_agentic.jit_runtime.machine_code import Options
 from lean_agentic.jit_runtime.parallel import Parallel, parallel_version, reasons_against
+from lean_agentic.jit_runtime.rivals import challenge_tier_3
 from lean_agentic.kernel import continuation, function_from_source, lower, type_of
 from tests.jit_runtime.against_cpython import Watcher, as_function, outcome
 
@@ -408,16 +409,24 @@ def test_generated_loops(source, memory, divisor):
     assert not quiet or outcome(kernel.function, copied(arguments))[0] == "returned"
 
 
-@pytest.mark.no_cover  # traced calls are not sampled, so nothing reaches tier 3
 def test_the_configuration_decides_whether_loops_run_on_threads() -> None:
     source = "def f(a, n):\n    for i in range(n):\n        for k in range(40):\n            a[i] += i * k\n"
     given, expected = np.zeros(200), np.zeros(200)
-    kernel = lower(function_from_source(source), [type_of(given), type_of(200)])
+    plain = function_from_source(source)
     for wanted in (False, True):
-        runtime = JitRuntime(JitRuntimeConfig(parallel=wanted, baseline_threshold=1, least_work=0.0, background=False))
-        function = runtime.tiered(function_from_source(source))
-        for _ in range(1200):
+        config = JitRuntimeConfig(
+            parallel=wanted, baseline_threshold=1, least_work=0.0, background=False, sampling=False
+        )
+        function = JitRuntime(config).tiered(function_from_source(source))
+        state = tiers_of(function)
+        assert state is not None
+        version = promotion.lowered_version(state, (type_of(given), type_of(200)))
+        for tier in (1, 3):
+            assert promotion.compile_tier(state, version, tier)
+        state.install(version)
+        challenge_tier_3(state, version)
+        for _ in range(400):
             function(given, 200)
-            kernel.function(expected, 200)
+            plain(expected, 200)
         assert ("stays" in explain(function).threads) is wanted, explain(function)
     assert given.tolist() == expected.tolist()
