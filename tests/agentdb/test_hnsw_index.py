@@ -175,7 +175,8 @@ from lean_agentic.agentdb.hnsw_graph import HnswSettings
 from lean_agentic.agentdb.hnsw_index import HnswIndex
 from lean_agentic.agentdb.vector_index import unit_rows
 
-count, dimensions = 12000, 1536
+# hnswlib has 2.6 MB of locks whatever it holds: of fewer vectors they would be what is measured.
+count, dimensions = 24000, 1536
 rows = unit_rows(np.random.default_rng(0).standard_normal((count, dimensions), np.float32), dimensions)
 settings = HnswSettings(ef_construction=10)  # quick, and as large
 first = HnswIndex(dimensions, settings)
@@ -193,6 +194,5 @@ print((psutil.Process().memory_info().rss - before) / rows.nbytes, index.memory_
 def test_memory_is_what_it_says_and_little_more_than_the_vectors() -> None:
     answer = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True).stdout
     resident, said = map(float, answer.split())
-    # Pages that others touch in the meantime count too, one or two hundredths here; the experiment has the figure.
-    assert resident <= 1.13
+    assert resident <= 1.10
     assert abs(said - resident) <= 0.04
