@@ -57,7 +57,7 @@ class JitRuntimeConfig:
     sampling_ms: float = 1.0
     """How often is looked at what the program runs."""
     sampling: bool = True
-    """Whether to look at all. False leaves promotion to the counts alone, for tests and teaching."""
+    """Whether to look at all. False: nothing goes higher than tier 1, which the counts alone decide; for tests."""
     record_timeline: bool = False
     """Time every call for `timeline`. This makes calls slower by about half a microsecond."""
 
@@ -66,10 +66,20 @@ class JitRuntimeConfig:
             raise ValueError(f"max_tier is {self.max_tier}; it has to be 0, 1, 2 or 3")
         if self.engine not in ("auto", "x86", "llvm"):
             raise ValueError(f"engine is {self.engine!r}; it has to be 'auto', 'x86' or 'llvm'")
-        for name in ("baseline_threshold", "optimising_threshold", "max_opt_threshold", "deopt_threshold"):
+        for name in (
+            "baseline_threshold",
+            "optimising_threshold",
+            "max_opt_threshold",
+            "deopt_threshold",
+            "max_versions",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it has to be at least 1")
-        if self.sampling_ms <= 0:
+        # Comparisons are written so that NaN fails them.
+        for name in ("least_work", "patience", "deopt_share"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it has to be at least 0")
+        if not self.sampling_ms > 0:
             raise ValueError(f"sampling_ms is {self.sampling_ms}; it has to be positive")
 
     def threshold(self, tier: int) -> int:

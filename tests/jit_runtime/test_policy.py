@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +65,10 @@ def test_loading_llvm_is_part_of_the_price_until_it_is_loaded() -> None:
         ({"engine": "gcc"}, "'auto', 'x86' or 'llvm'"),
         ({"baseline_threshold": 0}, "at least 1"),
         ({"sampling_ms": 0.0}, "positive"),
+        ({"sampling_ms": math.nan}, "positive"),
+        ({"max_versions": 0}, "at least 1"),
+        ({"patience": math.nan}, "at least 0"),
+        ({"least_work": -1.0}, "at least 0"),
     ],
 )
 def test_impossible_settings_are_refused(wrong: dict[str, object], message: str) -> None:
