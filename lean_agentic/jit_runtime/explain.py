@@ -60,8 +60,9 @@ class Explanation:
     """Calls that went on in a higher tier in mid-loop."""
     trip_counts: dict[int, int]
     rival: str = ""
-    threads: str = ""
     """What has become of Numba's version, if the configuration wants one."""
+    threads: str = ""
+    """What has become of the version with loops on threads, if the configuration wants one."""
 
     def __repr__(self) -> str:
         types = len(self.versions)

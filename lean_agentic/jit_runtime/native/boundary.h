@@ -111,6 +111,7 @@ struct ThreadRecord {
 };
 
 typedef struct Arena Arena;
+typedef struct Guards Guards;
 typedef struct CodeObject CodeObject;
 struct Context {
     int32_t *poll_word;  /* offset 0, known to compiled code */
@@ -119,6 +120,7 @@ struct Context {
     CodeObject *code;
     ThreadRecord *thread;
     PyThreadState *released; /* the thread state while the GIL is let go, else NULL */
+    Guards *guards;      /* while it is let go: what may be looked at without it */
     PyObject *pending;
     int64_t first_tick, signal_tick, guard_tick;
     char *stack_base;    /* where the compiled frames begin */
@@ -190,7 +192,6 @@ int64_t lean_array_copy(Context *ctx, int64_t dtype, int64_t rank, Slot *area);
 
 /* ---- guards.c ---- */
 
-typedef struct Guards Guards;
 Guards *guards_from_list(PyObject *list);
 void guards_release(Guards *guards);
 int guards_visit(Guards *guards, visitproc visit, void *arg);
@@ -283,6 +284,8 @@ void python_end(int state);
 
 static inline void gil_release(Context *ctx) {
     ctx->thread->released = ctx;
+    ctx->guards = ctx->code->guards; /* another thread may give the code new ones meanwhile */
+    ctx->guards->references++;
     ctx->released = PyEval_SaveThread();
 }
 
@@ -292,6 +295,7 @@ static inline void gil_take(Context *ctx) {
         ctx->released = NULL;
         ctx->thread->released = NULL;
         PyEval_RestoreThread(state);
+        guards_release(ctx->guards);
     }
 }
 

@@ -128,14 +128,13 @@ static int32_t look_for_signals(Context *ctx) {
 
 /* Was something outside that the code took for constant rebound while it ran? Without the GIL only versions are read. */
 static int is_outdated(Context *ctx) {
-    Guards *guards = ctx->code->guards;
     if (ctx->released != NULL) {
-        if (ticks - ctx->guard_tick < SIGNAL_TICKS || !guards_may_fail(guards)) return 0;
+        if (ticks - ctx->guard_tick < SIGNAL_TICKS || !guards_may_fail(ctx->guards)) return 0;
         gil_take(ctx);
     }
     ctx->guard_tick = ticks;
-    int holds = guards_hold(guards);
-    PyErr_Clear();
+    int holds = guards_hold(ctx->code->guards);
+    PyErr_Clear(); /* a key that cannot be compared: CPython goes on and meets the same */
     return holds != 1;
 }
 
@@ -156,9 +155,18 @@ static int32_t pass_on(Context *ctx, int64_t number) {
     if (traceback != NULL) PyException_SetTraceback(error, traceback);
     PyObject *arguments[] = {ctx->code->handler, index, error};
     PyObject *answer = index == NULL ? NULL : PyObject_VectorcallMethod(name_passed, arguments, 3, NULL);
-    if (answer == NULL) PyErr_Clear(); /* the exception itself matters more than its traceback */
-    Py_XSETREF(traceback, PyException_GetTraceback(error));
-    PyErr_Restore(type, error, traceback);
+    if (answer != NULL) {
+        Py_XSETREF(traceback, PyException_GetTraceback(error));
+        PyErr_Restore(type, error, traceback);
+    } else { /* Ctrl-C, for instance, arrived in the handler: as in an except clause */
+        PyObject *later_type, *later, *later_traceback;
+        PyErr_Fetch(&later_type, &later, &later_traceback);
+        PyErr_NormalizeException(&later_type, &later, &later_traceback);
+        PyException_SetContext(later, error); /* takes the reference */
+        PyErr_Restore(later_type, later, later_traceback);
+        Py_DECREF(type);
+        Py_XDECREF(traceback);
+    }
     Py_XDECREF(answer);
     Py_XDECREF(index);
     return RAISED;
