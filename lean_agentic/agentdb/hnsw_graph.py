@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_agentic.agentdb.errors import CorruptIndexError
+from lean_agentic.agentdb.graph_settings import GraphSettings
 from lean_agentic.agentdb.hnswlib_rows import Rows, rows_in_place
 from lean_agentic.agentdb.huge_pages import gather_into_huge_pages, want_huge_pages
 from lean_agentic.agentdb.vector_index import Ids, Vectors
@@ -39,25 +40,12 @@ ROW_OVERHEAD = 40 + 8 + 4 + 2 + 56
 """Bytes a vector besides row and links: a mutex, a pointer, a level, a visited mark, an entry of the label table."""
 
 
-@dataclass(frozen=True)
-class HnswSettings:
-    """Parameters of a graph."""
+@dataclass(frozen=True, kw_only=True)
+class HnswSettings(GraphSettings):
+    """Parameters of an hnswlib graph."""
 
-    neighbours: int = 16
-    """M: links of a vector on the upper levels, half of those on the lowest."""
-    ef_construction: int = 200
-    """Candidates kept while a vector is linked."""
-    ef_search: int = 64
-    """Candidates kept while searching: more cost time and find more."""
-    threads: int = 1
-    """Of a batch of searches or insertions."""
     seed: int = 100
     """Of the vectors' levels."""
-
-    def __post_init__(self) -> None:
-        for name in ("neighbours", "ef_construction", "ef_search", "threads"):
-            if getattr(self, name) < 1 + (name == "neighbours"):
-                raise ValueError(f"{name} must be at least {1 + (name == 'neighbours')}, got {getattr(self, name)}")
 
 
 class HnswGraph:

@@ -11,30 +11,28 @@ from __future__ import annotations
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from lean_agentic.agentdb.errors import CorruptIndexError, MissingExtraError
 from lean_agentic.agentdb.filtered_search import Searcher
-from lean_agentic.agentdb.id_slots import ABSENT, IdSlots
-from lean_agentic.agentdb.readers_writer_lock import ReadersWriterLock
+from lean_agentic.agentdb.graph_settings import GraphSettings
+from lean_agentic.agentdb.id_slots import ABSENT
+from lean_agentic.agentdb.keyed_index import KeyedIndex
 from lean_agentic.agentdb.search_plan import Costs
 from lean_agentic.agentdb.snapshot import Manifest, load_snapshot, save_snapshot
 from lean_agentic.agentdb.vector_index import (
     Hits,
     Ids,
     Vectors,
-    require_advance,
     require_ascending,
     require_batch,
     require_ids,
     require_k,
     require_unit_rows,
-    unknown,
 )
 
 BACKEND = "qdrant-edge"
@@ -48,27 +46,19 @@ FEW_REMOVED = 500
 """The engine leaves out what is removed while it follows the graph, which then falls apart."""
 
 
-@dataclass(frozen=True)
-class QdrantEdgeSettings:
+@dataclass(frozen=True, kw_only=True)
+class QdrantEdgeSettings(GraphSettings):
     """Parameters of the engine."""
 
-    neighbours: int = 16
-    """Links of a vector."""
-    ef_construction: int = 200
-    """Candidates kept while a vector is linked."""
-    ef_search: int = 64
-    """Candidates kept while searching."""
     int8: bool = False
     """Search over int8 copies, which stay in memory, and rank by the exact vectors, which need not."""
     oversample: float = 2.0
     """With int8: candidates ranked by their exact vectors, for every hit asked for."""
     optimize_above: float = 0.2
     """Share of new or of removed vectors above which the graph is built anew."""
-    threads: int = 1
-    """Of a search or a build."""
 
 
-class QdrantEdgeIndex:
+class QdrantEdgeIndex(KeyedIndex[QdrantEdgeSettings]):
     """A `VectorIndex` over qdrant-edge."""
 
     def __init__(
@@ -86,62 +76,18 @@ class QdrantEdgeIndex:
         self._start(shard, dimensions, folder, temporary, database, 0)
 
     def _start(self, shard: Any, dimensions: int, folder: Path, temporary: Any, database: str, watermark: int) -> None:
-        self.database = database
-        self._dimensions = dimensions
-        self._watermark = watermark
+        self._hold(_all_ids(shard), dimensions, database, watermark)
         self._shard = shard
         self._folder = folder
         self._temporary = temporary
-        ids = np.sort(np.fromiter(_all_ids(shard), np.int64))
-        self._live = IdSlots(ids, np.zeros(len(ids), np.int64))
-        self._lock = ReadersWriterLock()
-        self._writing = Lock()
-        self._new = len(ids) - shard.info().indexed_vectors_count
+        self._new = len(self) - shard.info().indexed_vectors_count
         self._removed = 0
-
-    @property
-    def dimensions(self) -> int:
-        """Numbers in a vector."""
-        return self._dimensions
-
-    @property
-    def watermark(self) -> int:
-        """Sequence number of the last change of the store that the index holds."""
-        return self._watermark
-
-    @property
-    def settings(self) -> QdrantEdgeSettings:
-        """The parameters of the engine."""
-        return self._settings
-
-    @property
-    def ef_search(self) -> int:
-        """Candidates kept while searching; settable at any time."""
-        return self._settings.ef_search
-
-    @ef_search.setter
-    def ef_search(self, ef: int) -> None:
-        self._settings = replace(self._settings, ef_search=ef)
-
-    def __len__(self) -> int:
-        return len(self._live)
-
-    def __contains__(self, record_id: int) -> bool:
-        with self._lock.reading:
-            return record_id in self._live
-
-    def ids(self) -> Ids:
-        """All live ids, ascending."""
-        with self._lock.reading:
-            return self._live.items()[0]
 
     def vectors(self, ids: Ids) -> Vectors:
         """The (n, d) stored vectors of live ids; UnknownRecordError for others."""
         wanted = np.asarray(ids, np.int64)
         with self._lock.reading:
-            missing = wanted[self._live.find(wanted) == ABSENT]
-            if len(missing):
-                raise unknown(missing)
+            self._require_live(wanted)
             records = self._shard.retrieve(wanted.tolist(), with_payload=False, with_vector=True)
         return np.array([record.vector for record in records], np.float32).reshape(len(wanted), self._dimensions)
 
@@ -182,10 +128,6 @@ class QdrantEdgeIndex:
         among = None if allowed is None else require_ascending(allowed)
         searcher = Searcher(self._candidates, self._exact, COSTS)
         return searcher.search(rows, k, among, len(self), self._settings.ef_search)
-
-    def advance(self, watermark: int) -> None:
-        """Note that all changes up to this sequence number are in."""
-        self._watermark = require_advance(self._watermark, watermark)
 
     def optimize(self) -> None:
         """Build the graph of all vectors, and drop what was removed."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -18,15 +17,15 @@ import numpy as np
 from lean_agentic.agentdb.errors import CorruptIndexError, MissingExtraError, UnknownRecordError
 from lean_agentic.agentdb.exact_search import block_rows, exact_hits, join_hits
 from lean_agentic.agentdb.filtered_search import Searcher
-from lean_agentic.agentdb.id_slots import ABSENT, IdSlots
-from lean_agentic.agentdb.readers_writer_lock import ReadersWriterLock
+from lean_agentic.agentdb.graph_settings import GraphSettings
+from lean_agentic.agentdb.id_slots import ABSENT
+from lean_agentic.agentdb.keyed_index import KeyedIndex
 from lean_agentic.agentdb.search_plan import Costs
 from lean_agentic.agentdb.snapshot import Manifest, load_snapshot, save_snapshot
 from lean_agentic.agentdb.vector_index import (
     Hits,
     Ids,
     Vectors,
-    require_advance,
     require_ascending,
     require_batch,
     require_ids,
@@ -46,30 +45,23 @@ Fetch = Callable[[Ids], Vectors]
 """Exact float32 unit vectors of ids, in their order; UnknownRecordError where one is gone."""
 
 
-@dataclass(frozen=True)
-class UsearchSettings:
+@dataclass(frozen=True, kw_only=True)
+class UsearchSettings(GraphSettings):
     """Parameters of a graph over compressed vectors."""
 
     storage: Literal["float16", "int8"] = "float16"
-    neighbours: int = 16
-    """Links of a vector."""
-    ef_construction: int = 200
-    """Candidates kept while a vector is linked."""
-    ef_search: int = 64
-    """Candidates kept while searching."""
     oversample: float = 3.0
     """Candidates ranked by their exact vectors, for every hit asked for."""
-    threads: int = 1
-    """Of a batch of searches or insertions."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.storage not in TYPES:
             raise ValueError(f"storage is one of {', '.join(TYPES)}, got {self.storage!r}")
-        if self.oversample < 1 or min(self.neighbours, self.ef_construction, self.ef_search, self.threads) < 1:
-            raise ValueError(f"all parameters are 1 or more, got {self}")
+        if self.oversample < 1:
+            raise ValueError(f"oversample must be at least 1, got {self.oversample}")
 
 
-class UsearchIndex:
+class UsearchIndex(KeyedIndex[UsearchSettings]):
     """A `VectorIndex` over usearch."""
 
     def __init__(
@@ -79,64 +71,20 @@ class UsearchIndex:
         self._start(_new_graph(dimensions, self._settings), dimensions, fetch, database, 0)
 
     def _start(self, graph: Any, dimensions: int, fetch: Fetch, database: str, watermark: int) -> None:
-        self.database = database
-        self._dimensions = dimensions
+        self._hold((int(key) for key in graph.keys[:]) if len(graph) else (), dimensions, database, watermark)
         self._fetch = fetch
-        self._watermark = watermark
         self._graph = graph
-        keys = np.sort(np.asarray(graph.keys[:] if len(graph) else [], np.int64))
-        self._live = IdSlots(keys, np.zeros(len(keys), np.int64))
         self._searcher = Searcher(self._candidates, self._exact, COSTS)
-        self._lock = ReadersWriterLock()
-        self._writing = Lock()
 
-    @property
-    def dimensions(self) -> int:
-        """Numbers in a vector."""
-        return self._dimensions
-
-    @property
-    def watermark(self) -> int:
-        """Sequence number of the last change of the store that the index holds."""
-        return self._watermark
-
-    @property
-    def settings(self) -> UsearchSettings:
-        """The parameters of the graph."""
-        return self._settings
-
-    @property
-    def ef_search(self) -> int:
-        """Candidates kept while searching; settable at any time."""
-        return self._settings.ef_search
-
-    @ef_search.setter
-    def ef_search(self, ef: int) -> None:
-        self._settings = replace(self._settings, ef_search=ef)
+    def _set_ef(self, ef: int) -> None:
         with self._lock.writing:
             self._graph.expansion_search = ef
-
-    def __len__(self) -> int:
-        return len(self._live)
-
-    def __contains__(self, record_id: int) -> bool:
-        with self._lock.reading:
-            return record_id in self._live
-
-    def ids(self) -> Ids:
-        """All live ids, ascending."""
-        with self._lock.reading:
-            return self._live.items()[0]
 
     def vectors(self, ids: Ids) -> Vectors:
         """The exact (n, d) vectors of live ids, fetched; UnknownRecordError for others."""
         wanted = np.asarray(ids, np.int64)
         with self._lock.reading:
-            missing = wanted[self._live.find(wanted) == ABSENT]
-        if len(missing):
-            raise UnknownRecordError(
-                f"the index holds no vectors of the records {missing[:5].tolist()}: add them first"
-            )
+            self._require_live(wanted)
         return self._fetch(wanted)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
@@ -173,10 +121,6 @@ class UsearchIndex:
         found = math.ceil(k * self._settings.oversample)
         parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
         return join_hits(self._ranked(part, self._searcher.search(part, found, among, live, ef), k) for part in parts)
-
-    def advance(self, watermark: int) -> None:
-        """Note that all changes up to this sequence number are in."""
-        self._watermark = require_advance(self._watermark, watermark)
 
     def save(self, folder: Path) -> None:
         """Persist by atomic rename, with checksum, watermark and database. Searches go on, writers wait."""
